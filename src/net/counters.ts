@@ -11,10 +11,10 @@ export interface NetCounters {
   bytesReceived: number;
   /** Sent from file slices by sendfile(2). */
   bytesSentBySendfile: number;
-  /** Sent from file slices by way of a buffer. */
-  bytesSentByCopy: number;
-  /** Sent from memory: headers and all that was no file slice. */
+  /** Sent from memory: headers, and file bytes that were copied. */
   bytesSentFromMemory: number;
+  /** Copied from file slices to be sent; a piece that had to be sent again counts again. */
+  bytesCopiedFromFiles: number;
   /** Ranges that were not in the page cache and were read in the pool before they were sent. */
   prefetches: number;
   /** Times that reading was stopped by a bound. */
@@ -30,8 +30,8 @@ export function newNetCounters(): NetCounters {
     framesInPlace: 0,
     bytesReceived: 0,
     bytesSentBySendfile: 0,
-    bytesSentByCopy: 0,
     bytesSentFromMemory: 0,
+    bytesCopiedFromFiles: 0,
     prefetches: 0,
     pauses: 0,
   };
