@@ -16,20 +16,20 @@
  *     magic other than 2                                                        BAD_MAGIC
  *     length field < 49                                                         BAD_LENGTH
  *     batch passes `end`                                                        INCOMPLETE
- *     CRC_CHECK and CRC-32C of bytes 21.. is not the stored one                 BAD_CRC
+ *     CRC: CRC-32C of bytes 21.. is not the stored one                          BAD_CRC
+ *     base offset or last offset delta < 0, or their sum > 2^53 - 1             BAD_OFFSETS
+ *     count < 0, or not compressed and count > (length - 49) / 7                BAD_COUNT
  *     count < 1 or last offset delta != count - 1                               BAD_COUNT
- *       (SPARSE: count < 0 or last offset delta < max(0, count - 1))
- *     not compressed and count > (length - 49) / 7                              BAD_COUNT
- *     base offset < 0, or base offset + last offset delta > 2^53 - 1            BAD_OFFSETS
+ *       (SPARSE: last offset delta < count - 1)
  *     RECORDS and not compressed, and the records are not `count` well-formed   BAD_RECORDS
  *       records that fill the batch to its last byte
  *
  * A well-formed record: a length varint of what follows; attributes; timestamp delta; offset delta
- * equal to its index (SPARSE: > the one before, >= 0, <= last offset delta); key and value
- * of length >= -1; >= 0 headers with key length >= 0 and value length >= -1; nothing left over.
- * Varints: at most 5 bytes and 32 bits, varlongs 10 bytes and 64 bits; padding zeros are accepted.
- * Record timestamps are base + delta in 64 bits with wrap-around, whatever the timestamp type, and
- * then rounded to the nearest double.
+ * equal to its index (SPARSE: > the one before, >= 0, <= last offset delta); key and value of
+ * length >= -1; >= 0 headers with key length >= 0 and value length >= -1; nothing left over. Varints
+ * have at most 5 bytes and 32 bits, varlongs 10 bytes and 64 bits; padding zeros are accepted.
+ * Record timestamps are base + delta whatever the timestamp type; one outside int64 is malformed,
+ * one beyond 2^53 is rounded to the nearest double.
  */
 
 import { assert } from '../base/assert.js';
@@ -48,7 +48,6 @@ import {
   maxTimestampOf,
   producerEpochOf,
   producerIdOf,
-  readInt32,
   readInt64,
   recordsCountOf,
 } from './batch-view.js';
@@ -64,6 +63,7 @@ import {
   PREFIX_SIZE,
   RECORD_SIZE_MIN,
 } from './layout.js';
+import { RecordTimestamps } from './record-timestamp.js';
 
 /** Verify each batch's CRC-32C. */
 export const WALK_CRC = 1;
@@ -103,8 +103,9 @@ export const WALK_PRODUCER_ID = 8;
 export const WALK_PRODUCER_EPOCH = 9;
 export const WALK_BASE_SEQUENCE = 10;
 export const WALK_RECORDS_COUNT = 11;
-/** The next three only after WALK_RECORDS over an uncompressed batch with records, else NaN. */
+/** This and the next two after WALK_RECORDS over an uncompressed batch, else NaN; NaN if empty. */
 export const WALK_MIN_RECORD_TIMESTAMP = 12;
+/** NaN if the batch is empty. */
 export const WALK_MAX_RECORD_TIMESTAMP = 13;
 export const WALK_NULL_KEY_COUNT = 14;
 
@@ -124,6 +125,8 @@ export function walkBatches(
   out: Float64Array,
   flags: number,
 ): number {
+  assert(position >= 0 && position <= end && end <= bytes.length, 'a range of the bytes');
+  assert(out.length >= WALK_FIRST, 'room for the stop position and reason');
   return native === null
     ? walkBatchesTwin(bytes, position, end, out, flags)
     : native.walkBatches(bytes, position, end, out, flags);
@@ -137,8 +140,6 @@ export function walkBatchesTwin(
   out: Float64Array,
   flags: number,
 ): number {
-  assert(position >= 0 && position <= end && end <= bytes.length, 'a range of the bytes');
-  assert(out.length >= WALK_FIRST, 'room for the stop position and reason');
   const countMax = Math.floor((out.length - WALK_FIRST) / WALK_STRIDE);
   let at = position;
   let count = 0;
@@ -196,23 +197,23 @@ function checkHeader(bytes: Uint8Array, at: number, end: number, flags: number):
   }
   const recordsCount = recordsCountOf(bytes, at);
   const lastOffsetDelta = lastOffsetDeltaOf(bytes, at);
+  const baseOffset = readInt64(bytes, at + BASE_OFFSET);
+  // A sum that rounds is above 2^53 - 1 in any case.
+  if (baseOffset < 0 || lastOffsetDelta < 0) return WALK_BAD_OFFSETS;
+  if (baseOffset + lastOffsetDelta > Number.MAX_SAFE_INTEGER) return WALK_BAD_OFFSETS;
+  if (recordsCount < 0) return WALK_BAD_COUNT;
+  if ((attributesOf(bytes, at) & COMPRESSION_MASK) === 0) {
+    if (recordsCount > Math.floor((length - LENGTH_MIN) / RECORD_SIZE_MIN)) return WALK_BAD_COUNT;
+  }
   if ((flags & WALK_SPARSE_OFFSETS) === 0) {
     if (recordsCount < 1 || lastOffsetDelta !== recordsCount - 1) return WALK_BAD_COUNT;
-  } else if (recordsCount < 0 || lastOffsetDelta < Math.max(0, recordsCount - 1)) {
+  } else if (lastOffsetDelta < recordsCount - 1) {
     return WALK_BAD_COUNT;
-  }
-  if (
-    (attributesOf(bytes, at) & COMPRESSION_MASK) === 0 &&
-    recordsCount > Math.floor((length - LENGTH_MIN) / RECORD_SIZE_MIN)
-  ) {
-    return WALK_BAD_COUNT;
-  }
-  const baseOffset = readInt64(bytes, at + BASE_OFFSET);
-  if (baseOffset < 0 || baseOffset + lastOffsetDelta > Number.MAX_SAFE_INTEGER) {
-    return WALK_BAD_OFFSETS;
   }
   return WALK_END;
 }
+
+const timestamps = new RecordTimestamps();
 
 /** Position after the last varint read by `varintAt`, or -1. */
 let next = 0;
@@ -245,6 +246,8 @@ function walkRecords(
   const lastOffsetDelta = lastOffsetDeltaOf(bytes, batch);
   let expected = 0;
   let nullKeyCount = 0;
+  let minTimestamp = Number.POSITIVE_INFINITY;
+  let maxTimestamp = Number.NEGATIVE_INFINITY;
   timestamps.start(bytes, batch + BASE_TIMESTAMP);
   let at = batch + HEADER_SIZE;
   for (let index = 0; index < count; index++) {
@@ -252,9 +255,11 @@ function walkRecords(
     if (next === -1 || length < 0 || length > end - next) return false;
     const recordEnd = next + length;
     // The attributes byte says nothing; the timestamp delta comes after it.
-    at = timestamps.add(bytes, next + 1, recordEnd);
-    if (at === -1) return false;
-    const offsetDelta = varintAt(bytes, at, recordEnd);
+    const timestamp = timestamps.read(bytes, next + 1, recordEnd);
+    if (timestamps.end === -1) return false;
+    if (timestamp < minTimestamp) minTimestamp = timestamp;
+    if (timestamp > maxTimestamp) maxTimestamp = timestamp;
+    const offsetDelta = varintAt(bytes, timestamps.end, recordEnd);
     if (next === -1) return false;
     if (sparse ? offsetDelta < expected || offsetDelta > lastOffsetDelta : offsetDelta !== index) {
       return false;
@@ -271,11 +276,9 @@ function walkRecords(
     if (at !== recordEnd) return false;
   }
   if (at !== end) return false;
-  if (count > 0) {
-    out[slot + WALK_MIN_RECORD_TIMESTAMP] = timestamps.min;
-    out[slot + WALK_MAX_RECORD_TIMESTAMP] = timestamps.max;
-    out[slot + WALK_NULL_KEY_COUNT] = nullKeyCount;
-  }
+  out[slot + WALK_MIN_RECORD_TIMESTAMP] = count === 0 ? Number.NaN : minTimestamp;
+  out[slot + WALK_MAX_RECORD_TIMESTAMP] = count === 0 ? Number.NaN : maxTimestamp;
+  out[slot + WALK_NULL_KEY_COUNT] = nullKeyCount;
   return true;
 }
 
@@ -292,71 +295,4 @@ function walkHeaders(bytes: Uint8Array, position: number, end: number): number {
     at = valueLength === -1 ? next : next + valueLength;
   }
   return at;
-}
-
-/** Least and greatest record timestamp. Numbers where exact, bigint for what passes 2^53. */
-class TimestampRange {
-  min = 0;
-  max = 0;
-  #base = 0;
-  #exactBase = 0n;
-  #baseIsExact = true;
-
-  start(bytes: Uint8Array, position: number): void {
-    this.min = Number.POSITIVE_INFINITY;
-    this.max = Number.NEGATIVE_INFINITY;
-    this.#base = readInt64(bytes, position);
-    this.#baseIsExact = Number.isSafeInteger(this.#base);
-    if (!this.#baseIsExact) this.#exactBase = bigInt64(bytes, position);
-  }
-
-  /** Takes the timestamp delta at `at`; answers the position after it, or -1. */
-  add(bytes: Uint8Array, at: number, end: number): number {
-    // Up to 7 bytes: 49 bits, exact in a double. raw is the zigzag form.
-    let raw = 0;
-    let scale = 1;
-    for (let i = at; i < end && i < at + 7; i++) {
-      const byte = bytes[i] as number;
-      raw += (byte & 0x7f) * scale;
-      if (byte < 0x80) {
-        const delta = raw % 2 === 0 ? raw / 2 : -(raw + 1) / 2;
-        if (this.#baseIsExact) this.#take(this.#base + delta);
-        else this.#takeBig(this.#exactBase + BigInt(delta));
-        return i + 1;
-      }
-      scale *= 128;
-    }
-    return this.#addLong(bytes, at, end);
-  }
-
-  #addLong(bytes: Uint8Array, at: number, end: number): number {
-    let raw = 0n;
-    for (let i = at; i < end && i < at + 10; i++) {
-      const byte = bytes[i] as number;
-      raw |= BigInt(byte & 0x7f) << BigInt(7 * (i - at));
-      if (byte < 0x80) {
-        if (raw > 0xffffffffffffffffn) return -1;
-        const delta = (raw >> 1n) ^ -(raw & 1n);
-        this.#takeBig((this.#baseIsExact ? BigInt(this.#base) : this.#exactBase) + delta);
-        return i + 1;
-      }
-    }
-    return -1;
-  }
-
-  #takeBig(timestamp: bigint): void {
-    this.#take(Number(BigInt.asIntN(64, timestamp)));
-  }
-
-  #take(timestamp: number): void {
-    if (timestamp < this.min) this.min = timestamp;
-    if (timestamp > this.max) this.max = timestamp;
-  }
-}
-
-const timestamps = new TimestampRange();
-
-function bigInt64(bytes: Uint8Array, position: number): bigint {
-  const high = BigInt(readInt32(bytes, position));
-  return (high << 32n) | BigInt(readInt32(bytes, position + 4) >>> 0);
 }
