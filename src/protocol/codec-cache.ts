@@ -3,9 +3,12 @@
  * code generation, else interpreted. MILLRACE_CODEGEN=0 forces the interpreter.
  */
 
+import { canCompile, compile } from './compile.js';
 import { interpret } from './interpret.js';
 import type { MessageCodec } from './message-codec.js';
 import type { Schema } from './schema.js';
+
+const make = process.env['MILLRACE_CODEGEN'] !== '0' && canCompile() ? compile : interpret;
 
 const cache = new WeakMap<Schema, MessageCodec[]>();
 
@@ -17,7 +20,7 @@ export function codecOf(schema: Schema, version: number): MessageCodec {
   }
   let codec = codecs[version];
   if (codec === undefined) {
-    codec = interpret(schema, version);
+    codec = make(schema, version);
     codecs[version] = codec;
   }
   return codec;
