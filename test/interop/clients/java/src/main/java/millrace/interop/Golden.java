@@ -210,7 +210,7 @@ public final class Golden {
         .deleteRecords(
             Map.of(
                 new TopicPartition("trimmed", 0),
-                org.apache.kafka.clients.admin.RecordsToDelete.beforeOffset(75)))
+                org.apache.kafka.clients.admin.RecordsToDelete.beforeOffset(77)))
         .all()
         .get();
   }

@@ -1,0 +1,105 @@
+// The command line that the Node.js client programs share; README.md beside this file describes it.
+
+import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
+
+/**
+ * Runs one command by the functions of a client: version, metadata, create, remove, configs, produce, consume, offset,
+ * close and errorCode. `consume` calls `onRecord` for every record and ends after `count` of them.
+ */
+export async function main(client) {
+  const [command, ...args] = process.argv.slice(2);
+  try {
+    await commands[command](client, args);
+    await client.close();
+    process.exit(0);
+  } catch (error) {
+    console.error(error);
+    console.error(`error ${client.errorCode(error) ?? '?'} ${error.message}`);
+    process.exit(1);
+  }
+}
+
+const commands = {
+  version: (client) => print(client.version()),
+  metadata: async (client) => print(JSON.stringify(await client.metadata())),
+  create: (client, [topic, partitions, ...configs]) =>
+    client.create(topic, Number(partitions), configs.map((text) => text.split('='))),
+  delete: (client, [topic]) => client.remove(topic),
+  configs: async (client, [topic]) => print(JSON.stringify(await client.configs(topic))),
+  offset: async (client, [topic, at]) => print(String(await client.offset(topic, parseAt(at)))),
+  async produce(client, [topic, file, ...options]) {
+    const lines = readFileSync(file, 'utf8').trimEnd().split('\n');
+    await client.produce(topic, lines.map(parseRecord), parseOptions(options));
+  },
+  async consume(client, [topic, from, count]) {
+    const lines = [];
+    await client.consume(topic, parseAt(from), Number(count), (record) =>
+      lines.push(formatRecord(record)),
+    );
+    await print(lines.join('\n'));
+  },
+  async 'consume-text'(client, [topic, count]) {
+    let parts = [];
+    let size = 0;
+    const newline = Buffer.from('\n');
+    await client.consume(topic, { offset: 'earliest' }, Number(count), (record) => {
+      parts.push(record.value, newline);
+      size += record.value.length + 1;
+      if (size < 1024 * 1024) return undefined;
+      const block = Buffer.concat(parts);
+      parts = [];
+      size = 0;
+      // A client that awaits its callback is slowed down to the reader's pace.
+      return process.stdout.write(block) ? undefined : once(process.stdout, 'drain');
+    });
+    await write(Buffer.concat(parts));
+  },
+};
+
+function parseAt(text) {
+  if (text.startsWith('@')) return { timestamp: Number(text.slice(1)) };
+  return { offset: /^\d+$/.test(text) ? Number(text) : text };
+}
+
+function parseOptions(args) {
+  const at = args.indexOf('--codec');
+  return { codec: at < 0 ? 'none' : args[at + 1], idempotent: args.includes('--idempotent') };
+}
+
+function parseRecord(line) {
+  const { key, value, headers = [], timestamp } = JSON.parse(line);
+  return {
+    key: bytes(key),
+    value: bytes(value),
+    headers: headers.map(([name, content]) => [name, bytes(content)]),
+    timestamp,
+  };
+}
+
+/** `record`: offset, timestamp, key, value as buffers or null, headers as [string, buffer or null] pairs. */
+function formatRecord({ offset, timestamp, key, value, headers }) {
+  return JSON.stringify({
+    offset: Number(offset),
+    timestamp: Number(timestamp),
+    key: base64(key),
+    value: base64(value),
+    headers: headers.map(([name, content]) => [name, base64(content)]),
+  });
+}
+
+function bytes(text) {
+  return text === null || text === undefined ? null : Buffer.from(text, 'base64');
+}
+
+function base64(value) {
+  return value === null || value === undefined ? null : Buffer.from(value).toString('base64');
+}
+
+function print(text) {
+  return write(`${text}\n`);
+}
+
+function write(data) {
+  return new Promise((resolve) => process.stdout.write(data, () => resolve()));
+}

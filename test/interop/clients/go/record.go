@@ -1,0 +1,180 @@
+// Package interop is the command line that the Go client programs share; README.md beside this folder describes it.
+package interop
+
+import (
+	"bufio"
+	"encoding/json"
+	"fmt"
+	"os"
+	"strconv"
+	"strings"
+)
+
+// Record is one record as the suite writes it down; bytes are base64 in JSON, nil is null.
+type Record struct {
+	Offset    int64    `json:"offset"`
+	Timestamp *int64   `json:"timestamp"`
+	Key       []byte   `json:"key"`
+	Value     []byte   `json:"value"`
+	Headers   []Header `json:"headers"`
+}
+
+// Header is written as a pair.
+type Header struct {
+	Key   string
+	Value []byte
+}
+
+// MarshalJSON writes the pair.
+func (h Header) MarshalJSON() ([]byte, error) { return json.Marshal([]any{h.Key, h.Value}) }
+
+// UnmarshalJSON reads the pair.
+func (h *Header) UnmarshalJSON(text []byte) error {
+	return json.Unmarshal(text, &[]any{&h.Key, &h.Value})
+}
+
+// At is a place in a log: a named offset, a number, or a time in milliseconds.
+type At struct {
+	Name   string
+	Offset int64
+	IsTime bool
+}
+
+// Options of produce.
+type Options struct {
+	Codec      string
+	Idempotent bool
+}
+
+// Metadata of the cluster.
+type Metadata struct {
+	Brokers    []string       `json:"brokers"`
+	Controller bool           `json:"controller"`
+	Topics     map[string]int `json:"topics"`
+}
+
+// Client is what a program gives.
+type Client interface {
+	Version() string
+	Metadata() (Metadata, error)
+	Create(topic string, partitions int, configs map[string]*string) error
+	Delete(topic string) error
+	Configs(topic string) (map[string]string, error)
+	Offset(topic string, at At) (int64, error)
+	Produce(topic string, records []Record, options Options) error
+	Consume(topic string, from At, count int, onRecord func(Record)) error
+	ErrorCode(err error) string
+}
+
+// Bootstrap is the broker's address.
+func Bootstrap() string { return os.Getenv("BOOTSTRAP") }
+
+// Main runs one command.
+func Main(client Client) {
+	if err := command(client, os.Args[1], os.Args[2:]); err != nil {
+		fmt.Fprintf(os.Stderr, "error %s %v\n", client.ErrorCode(err), err)
+		os.Exit(1)
+	}
+}
+
+func command(client Client, name string, args []string) error {
+	out := bufio.NewWriterSize(os.Stdout, 1<<20)
+	defer out.Flush()
+	answer := json.NewEncoder(out)
+	switch name {
+	case "version":
+		fmt.Fprintln(out, client.Version())
+		return nil
+	case "metadata":
+		found, err := client.Metadata()
+		if err != nil {
+			return err
+		}
+		return answer.Encode(found)
+	case "create":
+		configs := map[string]*string{}
+		for _, text := range args[2:] {
+			key, value, _ := strings.Cut(text, "=")
+			configs[key] = &value
+		}
+		return client.Create(args[0], int(number(args[1])), configs)
+	case "delete":
+		return client.Delete(args[0])
+	case "configs":
+		found, err := client.Configs(args[0])
+		if err != nil {
+			return err
+		}
+		return answer.Encode(found)
+	case "offset":
+		found, err := client.Offset(args[0], parseAt(args[1]))
+		fmt.Fprintln(out, found)
+		return err
+	case "produce":
+		records, err := readRecords(args[1])
+		if err != nil {
+			return err
+		}
+		return client.Produce(args[0], records, parseOptions(args[2:]))
+	case "consume":
+		return client.Consume(args[0], parseAt(args[1]), int(number(args[2])), func(record Record) {
+			if err := answer.Encode(record); err != nil {
+				panic(err)
+			}
+		})
+	case "consume-text":
+		return client.Consume(args[0], At{Name: "earliest"}, int(number(args[1])), func(record Record) {
+			out.Write(record.Value)
+			out.WriteByte('\n')
+		})
+	}
+	return fmt.Errorf("no command %q", name)
+}
+
+func readRecords(file string) ([]Record, error) {
+	input, err := os.Open(file)
+	if err != nil {
+		return nil, err
+	}
+	defer input.Close()
+	var records []Record
+	for decoder := json.NewDecoder(input); decoder.More(); {
+		var record Record
+		if err := decoder.Decode(&record); err != nil {
+			return nil, err
+		}
+		records = append(records, record)
+	}
+	return records, nil
+}
+
+func parseAt(text string) At {
+	if time, isTime := strings.CutPrefix(text, "@"); isTime {
+		return At{Offset: number(time), IsTime: true}
+	}
+	if offset, err := strconv.ParseInt(text, 10, 64); err == nil {
+		return At{Offset: offset}
+	}
+	return At{Name: text}
+}
+
+func parseOptions(args []string) Options {
+	options := Options{Codec: "none"}
+	for i, arg := range args {
+		if arg == "--codec" {
+			options.Codec = args[i+1]
+		}
+		if arg == "--idempotent" {
+			options.Idempotent = true
+		}
+	}
+	return options
+}
+
+func number(text string) int64 {
+	found, err := strconv.ParseInt(text, 10, 64)
+	if err != nil {
+		panic(err)
+	}
+	return found
+}

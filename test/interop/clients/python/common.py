@@ -1,0 +1,98 @@
+"""The command line that the Python client programs share; README.md beside this folder describes it."""
+
+import base64
+import json
+import os
+import sys
+
+BOOTSTRAP = os.environ.get("BOOTSTRAP", "")
+
+
+def main(client):
+    command, args = sys.argv[1].replace("-", "_"), sys.argv[2:]
+    try:
+        globals()["do_" + command](client, *args)
+    except Exception as error:
+        print(f"{type(error).__name__}: {error}", file=sys.stderr)
+        print(f"error {client.error_code(error)} {error}", file=sys.stderr)
+        sys.stdout.flush()
+        os._exit(1)
+    sys.stdout.flush()
+    os._exit(0)
+
+
+def do_version(client):
+    print(client.version())
+
+
+def do_metadata(client):
+    print(json.dumps(client.metadata()))
+
+
+def do_create(client, topic, partitions, *configs):
+    client.create(topic, int(partitions), dict(text.split("=") for text in configs))
+
+
+def do_delete(client, topic):
+    client.delete(topic)
+
+
+def do_configs(client, topic):
+    print(json.dumps(client.configs(topic)))
+
+
+def do_offset(client, topic, at):
+    print(client.offset(topic, parse_at(at)))
+
+
+def do_produce(client, topic, file, *options):
+    with open(file, encoding="utf-8") as lines:
+        records = [parse_record(line) for line in lines if line.strip()]
+    codec = options[options.index("--codec") + 1] if "--codec" in options else "none"
+    client.produce(topic, records, codec, "--idempotent" in options)
+
+
+def do_consume(client, topic, start, count):
+    def write(offset, timestamp, key, value, headers):
+        record = {
+            "offset": offset,
+            "timestamp": timestamp,
+            "key": encode(key),
+            "value": encode(value),
+            "headers": [[name, encode(content)] for name, content in headers or []],
+        }
+        print(json.dumps(record))
+
+    client.consume(topic, parse_at(start), int(count), write)
+
+
+def do_consume_text(client, topic, count):
+    output = sys.stdout.buffer
+
+    def write(offset, timestamp, key, value, headers):
+        output.write(value)
+        output.write(b"\n")
+
+    client.consume(topic, "earliest", int(count), write)
+    output.flush()
+
+
+def parse_at(text):
+    """An int is an offset, a float a time in milliseconds."""
+    if text.startswith("@"):
+        return float(text[1:])
+    return int(text) if text.isdigit() else text
+
+
+def parse_record(line):
+    record = json.loads(line)
+    headers = [(name, decode(content)) for name, content in record.get("headers", [])]
+    return decode(record["key"]), decode(record["value"]), headers, record.get("timestamp")
+
+
+def decode(text):
+    return None if text is None else base64.b64decode(text)
+
+
+def encode(content):
+    return None if content is None else base64.b64encode(bytes(content)).decode()

@@ -1,0 +1,113 @@
+"""confluent-kafka: librdkafka 2.x by assign()."""
+
+import confluent_kafka
+from common import BOOTSTRAP, main
+from confluent_kafka import Consumer, KafkaException, Producer, TopicPartition
+from confluent_kafka.admin import AdminClient, ConfigResource, NewTopic, OffsetSpec
+
+TIMEOUT = 20
+
+
+class Client:
+    def version(self):
+        return f"{confluent_kafka.version()} (librdkafka {confluent_kafka.libversion()[0]})"
+
+    def metadata(self):
+        found = admin().list_topics(timeout=TIMEOUT)
+        return {
+            "brokers": [f"{node.host}:{node.port}" for node in found.brokers.values()],
+            "controller": found.controller_id in found.brokers,
+            "topics": {name: len(topic.partitions) for name, topic in found.topics.items()},
+        }
+
+    def create(self, topic, partitions, configs):
+        wait(admin().create_topics([NewTopic(topic, partitions, 1, config=configs)]))
+
+    def delete(self, topic):
+        wait(admin().delete_topics([topic]))
+
+    def configs(self, topic):
+        [found] = wait(admin().describe_configs([ConfigResource("topic", topic)]))
+        return {name: entry.value for name, entry in found.items()}
+
+    def offset(self, topic, at):
+        specs = {
+            "earliest": OffsetSpec.earliest(),
+            "latest": OffsetSpec.latest(),
+            "max-timestamp": OffsetSpec.max_timestamp(),
+        }
+        spec = OffsetSpec.for_timestamp(int(at)) if isinstance(at, float) else specs[at]
+        [found] = wait(admin().list_offsets({TopicPartition(topic, 0): spec}))
+        return found.offset
+
+    def produce(self, topic, records, codec, idempotent):
+        producer = Producer(
+            {
+                "bootstrap.servers": BOOTSTRAP,
+                "enable.idempotence": idempotent,
+                "acks": "all",
+                "compression.type": codec,
+                "linger.ms": 500,
+                "message.max.bytes": 10_000_000,
+                "message.timeout.ms": TIMEOUT * 1000,
+            }
+        )
+        errors = []
+
+        def on_delivery(error, _):
+            if error is not None:
+                errors.append(error)
+
+        for key, value, headers, timestamp in records:
+            producer.produce(
+                topic, value, key, 0, on_delivery, timestamp=timestamp or 0, headers=headers
+            )
+        left = producer.flush(TIMEOUT)
+        if errors or left:
+            raise KafkaException(errors[0]) if errors else TimeoutError(f"{left} not delivered")
+
+    def consume(self, topic, start, count, on_record):
+        consumer = Consumer(
+            {
+                "bootstrap.servers": BOOTSTRAP,
+                "group.id": "none",
+                "enable.auto.commit": False,
+                "auto.offset.reset": "error",
+                "check.crcs": True,
+                "fetch.wait.max.ms": 100,
+                "queued.max.messages.kbytes": 32 * 1024,
+            }
+        )
+        if isinstance(start, float):
+            [found] = consumer.offsets_for_times(
+                [TopicPartition(topic, 0, int(start))], timeout=TIMEOUT
+            )
+            start = found.offset
+        at = confluent_kafka.OFFSET_BEGINNING if start == "earliest" else start
+        consumer.assign([TopicPartition(topic, 0, at)])
+        while count > 0:
+            for message in consumer.consume(min(count, 10_000), timeout=0.1):
+                if message.error():
+                    raise KafkaException(message.error())
+                on_record(
+                    message.offset(),
+                    message.timestamp()[1],
+                    message.key(),
+                    message.value(),
+                    message.headers(),
+                )
+                count -= 1
+
+    def error_code(self, error):
+        return error.args[0].code() if isinstance(error, KafkaException) else "?"
+
+
+def admin():
+    return AdminClient({"bootstrap.servers": BOOTSTRAP})
+
+
+def wait(futures):
+    return [future.result(TIMEOUT) for future in futures.values()]
+
+
+main(Client())

@@ -1,0 +1,94 @@
+"""kafka-python: a protocol implementation in plain Python, by assign()."""
+
+import kafka
+from common import BOOTSTRAP, main
+from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer, TopicPartition
+from kafka.admin import ConfigResource, ConfigResourceType, NewTopic
+
+
+class Client:
+    def version(self):
+        return kafka.__version__
+
+    def metadata(self):
+        consumer = make_consumer()
+        topics = consumer.topics()
+        cluster = consumer._client.cluster
+        return {
+            "brokers": [f"{node.host}:{node.port}" for node in cluster.brokers()],
+            "topics": {name: len(consumer.partitions_for_topic(name)) for name in topics},
+        }
+
+    def create(self, topic, partitions, configs):
+        make_admin().create_topics([NewTopic(topic, partitions, 1, topic_configs=configs)])
+
+    def delete(self, topic):
+        make_admin().delete_topics([topic])
+
+    def configs(self, topic):
+        found = make_admin().describe_configs([ConfigResource(ConfigResourceType.TOPIC, topic)])
+        return found
+
+    def offset(self, topic, at):
+        partition = TopicPartition(topic, 0)
+        consumer = make_consumer()
+        if isinstance(at, float):
+            found = consumer.offsets_for_times({partition: int(at)})[partition]
+            return -1 if found is None else found.offset
+        ask = consumer.beginning_offsets if at == "earliest" else consumer.end_offsets
+        return ask([partition])[partition]
+
+    def produce(self, topic, records, codec, idempotent):
+        producer = KafkaProducer(
+            bootstrap_servers=BOOTSTRAP,
+            acks="all",
+            enable_idempotence=idempotent,
+            compression_type=None if codec == "none" else codec,
+            linger_ms=500,
+            batch_size=1_000_000,
+            max_request_size=10_000_000,
+        )
+        sent = [
+            producer.send(topic, value, key, headers, partition=0, timestamp_ms=timestamp)
+            for key, value, headers, timestamp in records
+        ]
+        for future in sent:
+            future.get(20)
+
+    def consume(self, topic, start, count, on_record):
+        consumer = make_consumer()
+        partition = TopicPartition(topic, 0)
+        if isinstance(start, float):
+            start = consumer.offsets_for_times({partition: int(start)})[partition].offset
+        consumer.assign([partition])
+        if start == "earliest":
+            consumer.seek_to_beginning(partition)
+        else:
+            consumer.seek(partition, start)
+        while count > 0:
+            polled = consumer.poll(500, max_records=min(count, 10_000))
+            for record in polled.get(partition, []):
+                on_record(
+                    record.offset, record.timestamp, record.key, record.value, record.headers
+                )
+                count -= 1
+
+    def error_code(self, error):
+        return getattr(error, "errno", "?")
+
+
+def make_admin():
+    return KafkaAdminClient(bootstrap_servers=BOOTSTRAP)
+
+
+def make_consumer():
+    return KafkaConsumer(
+        bootstrap_servers=BOOTSTRAP,
+        group_id=None,
+        enable_auto_commit=False,
+        auto_offset_reset="none",
+        max_partition_fetch_bytes=4 * 1024 * 1024,
+    )
+
+
+main(Client())
