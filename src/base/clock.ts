@@ -15,8 +15,8 @@ export interface Clock {
   nowMs(): number;
   /** Monotonic milliseconds from an arbitrary start. For deadlines and durations. */
   monotonicMs(): number;
-  /** Runs `callback` once after `delayMs`. Does not keep the process alive. */
-  setTimer(delayMs: number, callback: () => void): Timer;
+  /** Runs `callback` once after `delayMs`. Keeps the process alive only if `keepAlive`. */
+  setTimer(delayMs: number, callback: () => void, keepAlive?: boolean): Timer;
 }
 
 const TIMEOUT_MAX_MS = 2 ** 31 - 1;
@@ -24,7 +24,7 @@ const TIMEOUT_MAX_MS = 2 ** 31 - 1;
 export const systemClock: Clock = {
   nowMs: () => Date.now(),
   monotonicMs: () => performance.now(),
-  setTimer(delayMs, callback) {
+  setTimer(delayMs, callback, keepAlive = false) {
     // A longer delay than setTimeout can hold is waited for in steps.
     let remainingMs = delayMs;
     let handle: NodeJS.Timeout;
@@ -32,7 +32,7 @@ export const systemClock: Clock = {
       const waitMs = Math.min(remainingMs, TIMEOUT_MAX_MS);
       remainingMs -= waitMs;
       handle = setTimeout(() => (remainingMs > 0 ? step() : callback()), waitMs);
-      handle.unref();
+      if (!keepAlive) handle.unref();
     };
     step();
     return { cancel: () => clearTimeout(handle) };

@@ -127,11 +127,13 @@ export class Server<State = undefined> {
   async #close(timeoutMs: number): Promise<void> {
     const listenerClosed = new Promise<void>((resolve) => this.#server.close(() => resolve()));
     const closed = [...this.#connections].map((connection) => connection.close());
-    const timer = this.#context.clock.setTimer(timeoutMs, () => {
+    const destroyAll = (): void => {
       for (const connection of this.#connections) {
         connection.destroy(new MillraceError('not done in time', { code: 'CLOSE_TIMEOUT' }));
       }
-    });
+    };
+    // A connection that waits for its handler does not keep the process alive; this wait does.
+    const timer = this.#context.clock.setTimer(timeoutMs, destroyAll, true);
     await Promise.all(closed);
     timer.cancel();
     await listenerClosed;
