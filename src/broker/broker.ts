@@ -1,0 +1,214 @@
+/**
+ * The broker, put together: config, metadata, logs, listeners. In process: `Broker.start`; as a
+ * program: cli/commands/broker.ts.
+ *
+ *     open: lock dirs > metadata store > logs (recovery) > reconcile > listen
+ *     close: listeners (requests in flight are finished) > delayed fetches > logs (clean shutdown)
+ */
+
+import { type Clock, systemClock } from '../base/clock.js';
+import { MillraceError } from '../base/errors.js';
+import { type Logger, silentLogger } from '../base/logger.js';
+import { type Random, systemRandom } from '../base/random.js';
+import { Controller } from '../cluster/controller.js';
+import { MetadataStore } from '../cluster/metadata-store.js';
+import { type Env, systemEnv } from '../file/env.js';
+import { LogManager } from '../log/log-manager.js';
+import { deriveLogConfig, type LogConfig } from '../log/topic-config.js';
+import { Server } from '../net/server.js';
+import {
+  type BrokerConfig,
+  type BrokerConfigInput,
+  configInputEntries,
+  readBrokerConfig,
+} from './config.js';
+import { DelayedOperations } from './delayed-operations.js';
+import { Dispatcher } from './dispatcher.js';
+import { FetchSessionCache } from './fetch-sessions.js';
+import type { BrokerServices, ClientState } from './handler.js';
+import { allHandlers } from './handlers/all.js';
+import { advertisedAddress, formatAddress, type ServedListener } from './listeners.js';
+
+/** Fetches that wait at a time, over all connections. */
+const DELAYED_FETCHES_MAX = 50_000;
+
+/** What a graceful close gives requests in flight; the whole close is to end within 5 s. */
+const CLOSE_TIMEOUT_MS = 3_000;
+
+export interface BrokerOptions {
+  /** Config values by Kafka's names, or a config that was read before. */
+  readonly config?: BrokerConfigInput | BrokerConfig;
+  readonly env?: Env;
+  readonly clock?: Clock;
+  readonly random?: Random;
+  readonly logger?: Logger;
+}
+
+export interface BoundListener {
+  readonly name: string;
+  readonly host: string;
+  readonly port: number;
+}
+
+export class Broker {
+  /** As bound: the real port where 0 was asked for. In the order of the config. */
+  readonly listeners: readonly BoundListener[];
+  readonly nodeId: number;
+  readonly clusterId: string;
+  readonly #services: BrokerServices;
+  readonly #servers: readonly Server<ClientState>[];
+  #closing: Promise<void> | null = null;
+
+  private constructor(services: BrokerServices, servers: readonly Server<ClientState>[]) {
+    this.#services = services;
+    this.#servers = servers;
+    this.nodeId = services.nodeId;
+    this.clusterId = services.clusterId;
+    this.listeners = servers.map(({ host, port }, i) => ({
+      name: (services.config.listeners[i] as ServedListener).name,
+      host,
+      port,
+    }));
+  }
+
+  /**
+   * Serves when it resolves. Rejects with a MillraceError (INVALID_CONFIG, DIRECTORY_LOCKED, IO_ERROR,
+   * ...) or the error of listen(2), with everything closed again.
+   */
+  static async start(options: BrokerOptions = {}): Promise<Broker> {
+    const { env = systemEnv, clock = systemClock, random = systemRandom } = options;
+    const logger = options.logger ?? silentLogger;
+    const config = configOf(options.config);
+    for (const warning of config.warnings) logger.warn(warning);
+
+    let opened: Controller | null = null;
+    const logs = await LogManager.open({
+      env,
+      clock,
+      random,
+      logger,
+      dirs: config.dataDirs,
+      config: defaultLogConfigOf(config),
+      topicConfig: (topic) => opened?.logConfigOf(topic),
+      nodeId: config.nodeId,
+      clusterId: config.values['cluster.id'],
+      beforeLogs: async ({ dirs }) => {
+        const dir = dirs[0] as string;
+        const store = MetadataStore.open({ env, clock, logger, dir });
+        opened = new Controller({ store, settings: config, random, logger });
+      },
+      retentionCheckIntervalMs: config.values['log.retention.check.interval.ms'],
+      checkpointIntervalMs: config.values['log.flush.offset.checkpoint.interval.ms'],
+      recoveryConcurrency: config.values['num.recovery.threads.per.data.dir'],
+    });
+    const servers: Server<ClientState>[] = [];
+    try {
+      const controller = opened as Controller | null;
+      if (controller === null) {
+        throw new MillraceError('the metadata was not opened', { code: 'INTERNAL' });
+      }
+      await controller.reconcile(logs);
+      const services: BrokerServices = {
+        config,
+        nodeId: config.nodeId,
+        clusterId: logs.clusterId,
+        clock,
+        logger,
+        logs,
+        controller,
+        fetchSessions: new FetchSessionCache({
+          slotsMax: config.values['max.incremental.fetch.session.cache.slots'],
+          clock,
+          random,
+        }),
+        delayedFetches: new DelayedOperations({ clock, countMax: DELAYED_FETCHES_MAX }),
+        handlers: allHandlers,
+      };
+      for (const listener of config.listeners) servers.push(await listen(services, listener));
+      return new Broker(services, servers);
+    } catch (error) {
+      for (const server of servers) await server.close(0);
+      await logs.close();
+      throw error;
+    }
+  }
+
+  /** Of the first listener. */
+  get host(): string {
+    return (this.listeners[0] as BoundListener).host;
+  }
+
+  get port(): number {
+    return (this.listeners[0] as BoundListener).port;
+  }
+
+  /** HOST:PORT of the first listener, as a client's bootstrap server. */
+  get address(): string {
+    const { host, port } = this.listeners[0] as BoundListener;
+    return formatAddress(host === '0.0.0.0' || host === '::' ? '127.0.0.1' : host, port);
+  }
+
+  /** What this process works with; for tests and for tools that embed a broker. */
+  get services(): BrokerServices {
+    return this.#services;
+  }
+
+  /** Finishes requests in flight, flushes, marks the shutdown as clean. Idempotent. */
+  close(): Promise<void> {
+    this.#closing ??= this.#close();
+    return this.#closing;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close();
+  }
+
+  async #close(): Promise<void> {
+    // Waiting fetches are answered when their connections begin to close.
+    await Promise.all(this.#servers.map((server) => server.close(CLOSE_TIMEOUT_MS)));
+    this.#services.delayedFetches.close();
+    await this.#services.logs.close();
+  }
+}
+
+function configOf(input: BrokerOptions['config'] = {}): BrokerConfig {
+  if ('listeners' in input && Array.isArray(input.listeners)) return input as BrokerConfig;
+  return readBrokerConfig({ overrides: configInputEntries(input as BrokerConfigInput) });
+}
+
+function defaultLogConfigOf(config: BrokerConfig): LogConfig {
+  const derived = deriveLogConfig(config, new Map());
+  if (!derived.ok) throw new MillraceError(derived.message, { code: 'INVALID_CONFIG' });
+  return derived.config;
+}
+
+async function listen(
+  services: BrokerServices,
+  listener: ServedListener,
+): Promise<Server<ClientState>> {
+  const { values } = services.config;
+  let boundPort = listener.port;
+  const dispatcher = new Dispatcher({
+    broker: services,
+    advertised: ({ localAddress }) => advertisedAddress(listener, boundPort, localAddress),
+  });
+  const server = await Server.listen<ClientState>({
+    host: listener.host === '' ? '0.0.0.0' : listener.host,
+    port: listener.port,
+    clock: services.clock,
+    logger: services.logger,
+    limits: {
+      frameBytesMax: values['socket.request.max.bytes'],
+      connectionCountMax: values['max.connections'],
+      connectionCountPerAddressMax: values['max.connections.per.ip'],
+      idleMsMax:
+        values['connections.max.idle.ms'] < 0
+          ? Number.POSITIVE_INFINITY
+          : values['connections.max.idle.ms'],
+    },
+    newState: () => ({ listener, software: null }),
+    handle: (connection, frame, owned) => dispatcher.handle(connection, frame, owned),
+  });
+  boundPort = server.port;
+  return server;
+}

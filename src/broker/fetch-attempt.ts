@@ -1,0 +1,211 @@
+/**
+ * One Fetch request, read as often as it takes: measured, waited for, read and answered.
+ *
+ * A read gives every partition of the plan its share, in the plan's order, until `maxBytes` are used
+ * up; the first batch found is whole, however large. Slices go into the answer and from there to the
+ * response writer, which releases them. Until then they are ours: an attempt that is not good enough
+ * lets its slices go again.
+ *
+ * While it waits, only partitions that moved are measured anew: a request for a thousand partitions
+ * costs one look per append, not a thousand.
+ */
+
+import { releaseChunks } from '../base/chunk.js';
+import type { PartitionLog } from '../log/partition-log.js';
+import type { IsolationLevel, ReadResult } from '../log/results.js';
+import { errorCodes } from '../protocol/error-codes.js';
+import type { ElementOf, ResponseInput } from '../protocol/infer.js';
+import type { fetch } from '../protocol/messages/01-fetch.js';
+import type { FetchPartition, FetchPlan } from './fetch-sessions.js';
+import type { BrokerServices } from './handler.js';
+import { leaderEpochError, logOf, topicOf, unknownTopicError } from './partitions.js';
+
+export type FetchAnswer = ResponseInput<typeof fetch>;
+type TopicAnswer = ElementOf<FetchAnswer['responses']>;
+type PartitionAnswer = ElementOf<TopicAnswer['partitions']>;
+
+export interface FetchAttemptOptions {
+  readonly broker: BrokerServices;
+  readonly plan: FetchPlan;
+  readonly usesTopicIds: boolean;
+  readonly maxBytes: number;
+  /** At most `maxBytes`. */
+  readonly minBytes: number;
+  readonly isolation: IsolationLevel;
+}
+
+export class FetchAttempt {
+  readonly #options: FetchAttemptOptions;
+  /** What each partition had when it was last looked at, in bytes. */
+  readonly #available: number[];
+  /** Indexes of partitions that moved since. */
+  readonly #moved = new Set<number>();
+  #availableSum = 0;
+  #measured = false;
+
+  constructor(options: FetchAttemptOptions) {
+    this.#options = options;
+    this.#available = new Array<number>(options.plan.partitions.length).fill(0);
+  }
+
+  /** The answer, if there is enough for one now: enough bytes, an error, or nothing to wait for. */
+  readIfReady(): FetchAnswer | undefined {
+    if (this.#options.plan.partitions.length === 0) return this.read();
+    return this.#measure() ? this.read() : undefined;
+  }
+
+  /** The answer with what there is. */
+  read(): FetchAnswer {
+    const { plan, usesTopicIds } = this.#options;
+    const answers = this.#readPartitions();
+    const byTopic = new Map<string, PartitionAnswer[]>();
+    for (let i = 0; i < answers.length; i++) {
+      const answer = answers[i] as PartitionAnswer;
+      const partition = plan.partitions[i] as FetchPartition;
+      if (!this.#isNews(partition, answer)) continue;
+      const partitions = byTopic.get(partition.topic);
+      if (partitions === undefined) byTopic.set(partition.topic, [answer]);
+      else partitions.push(answer);
+    }
+    const responses: TopicAnswer[] = [];
+    for (const [topic, partitions] of byTopic) {
+      responses.push(usesTopicIds ? { topicId: topic, partitions } : { topic, partitions });
+    }
+    return { errorCode: errorCodes.NONE, sessionId: plan.sessionId, responses };
+  }
+
+  /** Calls `wake` when a partition of the plan has new records. Answers a function that ends that. */
+  watch(wake: () => void): () => void {
+    const ends: (() => void)[] = [];
+    this.#options.plan.partitions.forEach((partition, i) => {
+      const log = this.#find(partition);
+      if (typeof log === 'number') return;
+      ends.push(
+        log.subscribe(() => {
+          this.#moved.add(i);
+          wake();
+        }),
+      );
+    });
+    return () => {
+      for (const end of ends) end();
+    };
+  }
+
+  /** Whether the request is to be answered now. Looks only at what moved since the last time. */
+  #measure(): boolean {
+    const { plan, minBytes } = this.#options;
+    const indexes = this.#measured ? [...this.#moved] : plan.partitions.keys();
+    this.#measured = true;
+    this.#moved.clear();
+    for (const i of indexes) {
+      const size = this.#sizeOf(plan.partitions[i] as FetchPartition);
+      if (size < 0) return true;
+      this.#availableSum += size - (this.#available[i] as number);
+      this.#available[i] = size;
+    }
+    return this.#availableSum >= minBytes;
+  }
+
+  /** Bytes that a read of this partition alone would give, -1 for an error. */
+  #sizeOf(partition: FetchPartition): number {
+    const log = this.#find(partition);
+    if (typeof log === 'number') return -1;
+    const result = this.#readLog(log, partition, this.#options.maxBytes, true);
+    if (!result.ok) return -1;
+    const size = result.slice?.length ?? 0;
+    result.slice?.release();
+    return size;
+  }
+
+  #readPartitions(): PartitionAnswer[] {
+    const answers: PartitionAnswer[] = [];
+    let rest = this.#options.maxBytes;
+    let found = false;
+    try {
+      for (const partition of this.#options.plan.partitions) {
+        const log = this.#find(partition);
+        if (typeof log === 'number') {
+          answers.push(failure(partition.partition, log));
+          continue;
+        }
+        const result = this.#readLog(log, partition, rest, !found);
+        if (!result.ok) {
+          answers.push(failure(partition.partition, errorCodes[result.error]));
+          continue;
+        }
+        answers.push(success(partition.partition, result));
+        if (result.slice === null) continue;
+        found = true;
+        rest = Math.max(0, rest - result.slice.length);
+      }
+    } catch (error) {
+      for (const { records } of answers) if (Array.isArray(records)) releaseChunks(records);
+      throw error;
+    }
+    return answers;
+  }
+
+  #readLog(
+    log: PartitionLog,
+    partition: FetchPartition,
+    maxBytes: number,
+    minOneMessage: boolean,
+  ): ReadResult {
+    return log.read(partition.fetchOffset, {
+      maxBytes: Math.max(0, Math.min(maxBytes, partition.maxBytes)),
+      minOneMessage,
+      isolation: this.#options.isolation,
+    });
+  }
+
+  /** The partition's log, or the error code that answers. */
+  #find(partition: FetchPartition): PartitionLog | number {
+    const { broker, usesTopicIds } = this.#options;
+    const topic = topicOf(broker, partition.topic, usesTopicIds);
+    if (topic === undefined) return unknownTopicError(usesTopicIds);
+    const log = logOf(broker, topic, partition.partition);
+    if (log === undefined) return errorCodes.UNKNOWN_TOPIC_OR_PARTITION;
+    if (partition.fetchOffset < 0) return errorCodes.OFFSET_OUT_OF_RANGE;
+    return leaderEpochError(log, partition.currentLeaderEpoch) || log;
+  }
+
+  /** Whether the answer has to name this partition; the session remembers what it tells. */
+  #isNews(partition: FetchPartition, answer: PartitionAnswer): boolean {
+    const { session, incremental } = this.#options.plan;
+    if (session === null) return true;
+    const { records } = answer;
+    const changed = session.tell(partition, {
+      failed: answer.errorCode !== errorCodes.NONE,
+      recordsSize: Array.isArray(records) ? records.length : 0,
+      highWatermark: answer.highWatermark,
+      logStartOffset: answer.logStartOffset ?? -1,
+    });
+    return changed || !incremental;
+  }
+}
+
+function success(partitionIndex: number, result: ReadResult & { ok: true }): PartitionAnswer {
+  return {
+    partitionIndex,
+    errorCode: errorCodes.NONE,
+    highWatermark: result.highWatermark,
+    lastStableOffset: result.lastStableOffset,
+    logStartOffset: result.logStartOffset,
+    abortedTransactions: result.abortedTransactions,
+    // An empty list, not null: some clients take null records for a malformed answer.
+    records: result.slice === null ? [] : [result.slice],
+  };
+}
+
+function failure(partitionIndex: number, errorCode: number): PartitionAnswer {
+  return {
+    partitionIndex,
+    errorCode,
+    highWatermark: -1,
+    lastStableOffset: -1,
+    logStartOffset: -1,
+    abortedTransactions: null,
+    records: [],
+  };
+}

@@ -1,0 +1,173 @@
+/**
+ * CreateTopics 2-7: one answer per topic, also on error. The topic is complete, and in Metadata, when
+ * it is answered. More replicas than nodes are refused, never clamped.
+ */
+
+import { describeTopicConfigs } from '../../log/topic-config.js';
+import { errorCodes } from '../../protocol/error-codes.js';
+import type { ElementOf, RequestOf, ResponseInput } from '../../protocol/infer.js';
+import { createTopics } from '../../protocol/messages/19-create-topics.js';
+import { configAnswer } from '../config-answers.js';
+import { type BrokerServices, handler } from '../handler.js';
+
+type TopicRequest = ElementOf<RequestOf<typeof createTopics>['topics']>;
+type TopicResponse = ElementOf<ResponseInput<typeof createTopics>['topics']>;
+
+interface Refusal {
+  readonly errorCode: number;
+  readonly errorMessage: string;
+}
+
+const UNSET = -1;
+
+export const createTopicsHandler = handler({
+  message: createTopics,
+  versions: { min: 2, max: 7 },
+  notes: 'One node: a replication factor above 1 is refused.',
+  async handle({ broker }, request) {
+    const counts = new Map<string, number>();
+    for (const { name } of request.topics) counts.set(name, (counts.get(name) ?? 0) + 1);
+    const topics: TopicResponse[] = [];
+    for (const [name, count] of counts) {
+      const asked = request.topics.find((topic) => topic.name === name) as TopicRequest;
+      topics.push(
+        count > 1
+          ? refusal(name, {
+              errorCode: errorCodes.INVALID_REQUEST,
+              errorMessage: 'Duplicate topic name.',
+            })
+          : await create(broker, asked, request.validateOnly),
+      );
+    }
+    return { topics };
+  },
+});
+
+async function create(
+  broker: BrokerServices,
+  asked: TopicRequest,
+  validateOnly: boolean,
+): Promise<TopicResponse> {
+  const { name } = asked;
+  if (name === '__cluster_metadata') {
+    const errorMessage = `Creation of internal topic ${name} is prohibited.`;
+    return refusal(name, { errorCode: errorCodes.INVALID_REQUEST, errorMessage });
+  }
+  const configs = configsOf(asked);
+  if ('errorCode' in configs) return refusal(name, configs);
+  const partitionCount = partitionCountOf(broker, asked);
+  if (typeof partitionCount !== 'number') return refusal(name, partitionCount);
+  const newTopic = { name, partitionCount, configs: configs.configs };
+  if (validateOnly) {
+    const problem = broker.controller.problemOf(newTopic);
+    if (problem === null) return success(broker, newTopic);
+    return refusal(name, { errorCode: errorCodes[problem.error], errorMessage: problem.message });
+  }
+  const result = await broker.controller.createTopic(newTopic);
+  if (result.ok) return success(broker, newTopic, result.topic.id);
+  return refusal(name, { errorCode: errorCodes[result.error], errorMessage: result.message });
+}
+
+function configsOf({ configs }: TopicRequest): { configs: Record<string, string> } | Refusal {
+  const given: Record<string, string> = {};
+  for (const { name, value } of configs) {
+    if (value === null) {
+      return {
+        errorCode: errorCodes.INVALID_CONFIG,
+        errorMessage: `Null value not supported for topic configs: ${name}`,
+      };
+    }
+    given[name] = value;
+  }
+  return { configs: given };
+}
+
+/** How many partitions the topic gets; checks the replicas on the way. */
+function partitionCountOf(broker: BrokerServices, asked: TopicRequest): number | Refusal {
+  const { numPartitions, replicationFactor, assignments } = asked;
+  const { values } = broker.config;
+  if (assignments.length > 0) {
+    if (numPartitions !== UNSET || replicationFactor !== UNSET) {
+      return {
+        errorCode: errorCodes.INVALID_REQUEST,
+        errorMessage:
+          'Both assignments and a number of partitions or replicas were given, only one is allowed.',
+      };
+    }
+    return assignedPartitionCount(broker, asked);
+  }
+  if (replicationFactor < UNSET || replicationFactor === 0) {
+    return {
+      errorCode: errorCodes.INVALID_REPLICATION_FACTOR,
+      errorMessage: 'Replication factor must be larger than 0, or -1 to use the default value.',
+    };
+  }
+  const replicas =
+    replicationFactor === UNSET ? values['default.replication.factor'] : replicationFactor;
+  if (replicas > 1) {
+    return {
+      errorCode: errorCodes.INVALID_REPLICATION_FACTOR,
+      errorMessage: `Replication factor: ${replicas} larger than available brokers: 1.`,
+    };
+  }
+  if (numPartitions < UNSET || numPartitions === 0) {
+    return {
+      errorCode: errorCodes.INVALID_PARTITIONS,
+      errorMessage: 'Number of partitions must be larger than 0, or -1 to use the default value.',
+    };
+  }
+  return numPartitions === UNSET ? values['num.partitions'] : numPartitions;
+}
+
+/** Explicit assignments: partitions 0, 1, ... each with this node as its only replica. */
+function assignedPartitionCount(
+  { nodeId }: BrokerServices,
+  { assignments }: TopicRequest,
+): number | Refusal {
+  const partitions = new Set<number>();
+  for (const { partitionIndex, brokerIds } of assignments) {
+    const wrong =
+      partitions.has(partitionIndex) || brokerIds.length !== 1 || brokerIds[0] !== nodeId;
+    if (wrong) {
+      return {
+        errorCode: errorCodes.INVALID_REPLICA_ASSIGNMENT,
+        errorMessage: `Partition ${partitionIndex} must be assigned once, to broker ${nodeId} alone.`,
+      };
+    }
+    partitions.add(partitionIndex);
+  }
+  for (let partition = 0; partition < partitions.size; partition++) {
+    if (!partitions.has(partition)) {
+      return {
+        errorCode: errorCodes.INVALID_REPLICA_ASSIGNMENT,
+        errorMessage: 'Partitions must be numbered from 0 without gaps.',
+      };
+    }
+  }
+  return partitions.size;
+}
+
+function success(
+  broker: BrokerServices,
+  {
+    name,
+    partitionCount,
+    configs,
+  }: { name: string; partitionCount: number; configs: Record<string, string> },
+  topicId?: string,
+): TopicResponse {
+  const described = describeTopicConfigs(broker.config, new Map(Object.entries(configs)));
+  return {
+    name,
+    topicId,
+    errorCode: errorCodes.NONE,
+    errorMessage: null,
+    numPartitions: partitionCount,
+    replicationFactor: 1,
+    configs: described.map(configAnswer),
+  };
+}
+
+function refusal(name: string, { errorCode, errorMessage }: Refusal): TopicResponse {
+  return { name, errorCode, errorMessage, configs: [] };
+}

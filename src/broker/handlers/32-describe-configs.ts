@@ -1,0 +1,104 @@
+/** DescribeConfigs 1-4: every config of a topic or of this broker, with default, source, type, doc. */
+
+import { type DescribedConfig, describeTopicConfigs } from '../../log/topic-config.js';
+import { topicNameProblem } from '../../log/topic-name.js';
+import { errorCodes } from '../../protocol/error-codes.js';
+import type { ElementOf, RequestOf, ResponseInput } from '../../protocol/infer.js';
+import { describeConfigs } from '../../protocol/messages/32-describe-configs.js';
+import { describeBrokerConfigs } from '../config.js';
+import { configAnswer, configSourceCodes, configTypeCodes } from '../config-answers.js';
+import { type BrokerServices, handler } from '../handler.js';
+
+type ResourceRequest = ElementOf<RequestOf<typeof describeConfigs>['resources']>;
+type ResourceResponse = ElementOf<ResponseInput<typeof describeConfigs>['results']>;
+
+const TOPIC = 2;
+const BROKER = 4;
+const BROKER_LOGGER = 8;
+
+type Described = DescribedConfig & { readonly readOnly?: boolean; readonly sensitive?: boolean };
+type Found =
+  | { readonly configs: readonly Described[] }
+  | { readonly errorCode: number; readonly message: string };
+
+export const describeConfigsHandler = handler({
+  message: describeConfigs,
+  versions: { min: 1, max: 4 },
+  notes: 'Topics and this broker. All broker configs are read-only.',
+  handle({ broker }, { resources, includeSynonyms, includeDocumentation }) {
+    return {
+      results: resources.map((resource): ResourceResponse => {
+        const { resourceType, resourceName, configurationKeys } = resource;
+        const found = find(broker, resource);
+        if ('errorCode' in found) {
+          const { errorCode, message: errorMessage } = found;
+          return { errorCode, errorMessage, resourceType, resourceName, configs: [] };
+        }
+        const wanted =
+          configurationKeys === null || configurationKeys.length === 0
+            ? null
+            : new Set(configurationKeys);
+        const configs = found.configs
+          .filter(({ name }) => wanted === null || wanted.has(name))
+          .map((config) => ({
+            ...configAnswer(config),
+            synonyms: includeSynonyms
+              ? config.synonyms.map(({ name, value, source }) => ({
+                  name,
+                  value,
+                  source: configSourceCodes[source],
+                }))
+              : [],
+            configType: configTypeCodes[config.type],
+            documentation: includeDocumentation ? config.doc : null,
+          }));
+        return {
+          errorCode: errorCodes.NONE,
+          errorMessage: null,
+          resourceType,
+          resourceName,
+          configs,
+        };
+      }),
+    };
+  },
+});
+
+function find(broker: BrokerServices, { resourceType, resourceName }: ResourceRequest): Found {
+  switch (resourceType) {
+    case TOPIC:
+      return topicConfigs(broker, resourceName);
+    case BROKER:
+      // No name means the defaults that were set for all brokers at run time: there are none.
+      if (resourceName === '') return { configs: [] };
+      return ownName(broker, resourceName) ?? { configs: describeBrokerConfigs(broker.config) };
+    case BROKER_LOGGER:
+      return ownName(broker, resourceName) ?? { configs: [] };
+    default:
+      return invalid(`Unsupported resource type: ${resourceType}`);
+  }
+}
+
+function topicConfigs({ controller, config }: BrokerServices, name: string): Found {
+  const problem = topicNameProblem(name);
+  if (problem !== null) return { errorCode: errorCodes.INVALID_TOPIC_EXCEPTION, message: problem };
+  const topic = controller.image.topic(name);
+  if (topic === undefined) {
+    return {
+      errorCode: errorCodes.UNKNOWN_TOPIC_OR_PARTITION,
+      message: 'There is no topic with this name.',
+    };
+  }
+  return { configs: describeTopicConfigs(config, new Map(Object.entries(topic.configs))) };
+}
+
+/** Null if `name` is this node's id. */
+function ownName({ nodeId }: BrokerServices, name: string): Found | null {
+  return name === String(nodeId)
+    ? null
+    : invalid(`Unexpected broker id, expected ${nodeId} but received ${name}`);
+}
+
+function invalid(message: string): Found {
+  return { errorCode: errorCodes.INVALID_REQUEST, message };
+}

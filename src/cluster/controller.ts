@@ -1,0 +1,293 @@
+/**
+ * The controller of one node: creates and deletes topics, in the store and in the log directories,
+ * so that a crash anywhere leaves something that the next start finishes.
+ *
+ *     create  1 store: live       2 directories                 crash between: made at the next start
+ *     delete  1 store: deleting   2 directories   3 store: gone crash between: gone at the next start
+ *
+ * A topic is in the image, and so seen by clients, only after step 2 of its creation. At start the
+ * store and the directories are reconciled; a topic of which there are only directories (a real Kafka
+ * wrote them) is taken over with the id in its partition.metadata.
+ *
+ * One change at a time: everything runs under one mutex. Expected refusals are values.
+ */
+
+import { assert } from '../base/assert.js';
+import { MillraceError } from '../base/errors.js';
+import type { Logger } from '../base/logger.js';
+import { Mutex } from '../base/mutex.js';
+import type { Random } from '../base/random.js';
+import type { LogManager, PartitionDirectory } from '../log/log-manager.js';
+import { type BrokerLogSettings, deriveLogConfig, type LogConfig } from '../log/topic-config.js';
+import { topicNameProblem } from '../log/topic-name.js';
+import { type MetadataImage, type Topic, topic } from './metadata-image.js';
+import type { MetadataStore } from './metadata-store.js';
+import { ProducerIds } from './producer-ids.js';
+
+/** Directories of Kafka's own that are no topics to clients. */
+const NOT_TOPICS: ReadonlySet<string> = new Set(['__cluster_metadata']);
+
+/** Logs made at a time; each costs a few fsyncs. */
+const CREATE_CONCURRENCY = 8;
+
+/** Partitions of one topic, as Kafka bounds one request. */
+export const PARTITION_COUNT_MAX = 10_000;
+
+/** What nothing but a user may delete: for topics whose overrides were lost. */
+const KEEP_ALL: Readonly<Record<string, string>> = {
+  'retention.ms': '-1',
+  'retention.bytes': '-1',
+};
+
+export interface NewTopic {
+  readonly name: string;
+  readonly partitionCount: number;
+  readonly configs: Readonly<Record<string, string>>;
+}
+
+export type CreateTopicResult =
+  | { readonly ok: true; readonly topic: Topic }
+  | {
+      readonly ok: false;
+      readonly error:
+        | 'INVALID_TOPIC_EXCEPTION'
+        | 'TOPIC_ALREADY_EXISTS'
+        | 'INVALID_PARTITIONS'
+        | 'INVALID_CONFIG'
+        | 'KAFKA_STORAGE_ERROR';
+      readonly message: string;
+    };
+
+export interface ControllerOptions {
+  readonly store: MetadataStore;
+  readonly settings: BrokerLogSettings;
+  readonly random: Random;
+  readonly logger: Logger;
+}
+
+export class Controller {
+  readonly producerIds: ProducerIds;
+  readonly #store: MetadataStore;
+  readonly #settings: BrokerLogSettings;
+  readonly #random: Random;
+  readonly #logger: Logger;
+  readonly #mutex = new Mutex();
+  #logs: LogManager | null = null;
+
+  constructor(options: ControllerOptions) {
+    this.#store = options.store;
+    this.#settings = options.settings;
+    this.#random = options.random;
+    this.#logger = options.logger;
+    this.producerIds = new ProducerIds(this.#store, (task) => this.#mutex.run(task));
+  }
+
+  get image(): MetadataImage {
+    return this.#store.image;
+  }
+
+  /** Of a topic in the store; undefined for one that is not. For `LogManagerOptions.topicConfig`. */
+  logConfigOf(name: string): LogConfig | undefined {
+    const entry = this.image.entry(name);
+    if (entry === undefined) return this.#store.lost ? this.#logConfig(name, KEEP_ALL) : undefined;
+    return this.#logConfig(name, entry.configs);
+  }
+
+  /** Once, after the logs are open and before anyone is served: makes store and directories agree. */
+  async reconcile(logs: LogManager): Promise<void> {
+    assert(this.#logs === null, 'reconciled once');
+    this.#logs = logs;
+    await this.#mutex.run(async () => {
+      const directories = new Map<string, PartitionDirectory[]>();
+      for (const directory of logs.partitions()) {
+        const known = directories.get(directory.topic);
+        if (known === undefined) directories.set(directory.topic, [directory]);
+        else known.push(directory);
+      }
+      const deleting = [...this.image.entries()].filter((entry) => entry.state === 'deleting');
+      for (const entry of deleting) await this.#finishDelete(entry, directories.get(entry.name));
+      for (const entry of deleting) directories.delete(entry.name);
+      await this.#adopt(directories);
+      for (const entry of this.image.topics()) await this.#makeMissingLogs(entry);
+    });
+  }
+
+  /** Why a topic could not be created, or null; what `createTopic` would answer now. */
+  problemOf(request: NewTopic): Extract<CreateTopicResult, { ok: false }> | null {
+    const { name, partitionCount, configs } = request;
+    const nameProblem = topicNameProblem(name);
+    if (nameProblem !== null) return refused('INVALID_TOPIC_EXCEPTION', nameProblem);
+    if (this.image.entry(name) !== undefined) {
+      return refused('TOPIC_ALREADY_EXISTS', `Topic '${name}' already exists.`);
+    }
+    const collision = this.image.collision(name);
+    if (collision !== undefined) {
+      const text = `Topic '${name}' collides with existing topic: ${collision}`;
+      return refused('INVALID_TOPIC_EXCEPTION', text);
+    }
+    if (partitionCount < 1 || partitionCount > PARTITION_COUNT_MAX) {
+      const text = `a topic has 1 to ${PARTITION_COUNT_MAX} partitions, not ${partitionCount}`;
+      return refused('INVALID_PARTITIONS', text);
+    }
+    const derived = deriveLogConfig(this.#settings, new Map(Object.entries(configs)));
+    return derived.ok ? null : refused(derived.error, derived.message);
+  }
+
+  /** The topic's logs are open and durable, and it is in the image, when this resolves. */
+  async createTopic(request: NewTopic): Promise<CreateTopicResult> {
+    return this.#mutex.run(async () => {
+      const problem = this.problemOf(request);
+      if (problem !== null) return problem;
+      const created = topic({ ...request, id: this.#newTopicId(), state: 'live' });
+      try {
+        await this.#store.write({ put: [created] });
+        await this.#createLogs(created, partitionNumbers(created));
+      } catch (error) {
+        await this.#undoCreate(created);
+        return storageProblem(error, this.#logger, `cannot create topic ${request.name}`);
+      }
+      this.image.put(created);
+      return { ok: true, topic: created };
+    });
+  }
+
+  /** False: no such topic. Rejects with a MillraceError when a file operation fails. */
+  async deleteTopic(name: string): Promise<boolean> {
+    return this.#mutex.run(async () => {
+      const entry = this.image.topic(name);
+      if (entry === undefined) return false;
+      await this.#store.commit({ put: [topic({ ...entry, state: 'deleting' })] });
+      await this.#deleteLogs(entry.name, partitionNumbers(entry));
+      await this.#store.commit({ remove: [name] });
+      return true;
+    });
+  }
+
+  async #finishDelete(
+    entry: Topic,
+    directories: readonly PartitionDirectory[] = [],
+  ): Promise<void> {
+    this.#logger.info('finishing the deletion of a topic', { topic: entry.name });
+    await this.#deleteLogs(
+      entry.name,
+      directories.map((directory) => directory.partition),
+    );
+    await this.#store.commit({ remove: [entry.name] });
+  }
+
+  async #adopt(directories: ReadonlyMap<string, readonly PartitionDirectory[]>): Promise<void> {
+    const adopted: Topic[] = [];
+    for (const [name, found] of directories) {
+      const entry = this.image.entry(name);
+      const partitionCount = Math.max(...found.map((directory) => directory.partition)) + 1;
+      if (entry !== undefined) {
+        if (partitionCount <= entry.partitionCount) continue;
+        this.#logger.warn('a topic has more directories than partitions', { topic: name });
+        adopted.push(topic({ ...entry, partitionCount }));
+      } else if (!NOT_TOPICS.has(name) && topicNameProblem(name) === null) {
+        const id = found.find((directory) => directory.topicId !== null)?.topicId;
+        const configs = this.#store.lost ? KEEP_ALL : {};
+        this.#logger.info('taking over a topic from its directories', {
+          topic: name,
+          partitionCount,
+        });
+        adopted.push(
+          topic({ name, id: id ?? this.#newTopicId(), partitionCount, configs, state: 'live' }),
+        );
+      }
+    }
+    if (adopted.length > 0) await this.#store.commit({ put: adopted });
+  }
+
+  async #makeMissingLogs(entry: Topic): Promise<void> {
+    const missing = partitionNumbers(entry).filter(
+      (partition) => this.#openLogs().getLog(entry.name, partition) === undefined,
+    );
+    if (missing.length === 0) return;
+    this.#logger.warn('making directories that a topic misses', {
+      topic: entry.name,
+      partitions: missing.length,
+    });
+    await this.#createLogs(entry, missing);
+  }
+
+  async #createLogs(entry: Topic, partitions: readonly number[]): Promise<void> {
+    const logs = this.#openLogs();
+    const config = this.#logConfig(entry.name, entry.configs);
+    for (let first = 0; first < partitions.length; first += CREATE_CONCURRENCY) {
+      const made = await Promise.allSettled(
+        partitions
+          .slice(first, first + CREATE_CONCURRENCY)
+          .map((partition) =>
+            logs.createLog({ topic: entry.name, partition, topicId: entry.id, config }),
+          ),
+      );
+      const failed = made.find((result) => result.status === 'rejected');
+      if (failed !== undefined) throw failed.reason;
+    }
+  }
+
+  /** After a failed creation: takes back what there is of it. What fails is left to the next start. */
+  async #undoCreate(created: Topic): Promise<void> {
+    try {
+      await this.#store.write({ put: [topic({ ...created, state: 'deleting' })] });
+      await this.#deleteLogs(created.name, partitionNumbers(created));
+      await this.#store.write({});
+    } catch (error) {
+      this.#logger.error('cannot take back a topic that was not created', {
+        topic: created.name,
+        cause: (error as Error).message,
+      });
+    }
+  }
+
+  async #deleteLogs(name: string, partitions: readonly number[]): Promise<void> {
+    for (const partition of partitions) await this.#openLogs().deleteLog(name, partition);
+  }
+
+  #logConfig(name: string, configs: Readonly<Record<string, string>>): LogConfig {
+    const derived = deriveLogConfig(this.#settings, new Map(Object.entries(configs)));
+    if (derived.ok) return derived.config;
+    // It was checked when it was set; another version of this program may have known other names.
+    this.#logger.error('topic configs are not usable, nothing of the topic will be deleted', {
+      topic: name,
+      problem: derived.message,
+    });
+    const fallback = deriveLogConfig(this.#settings, new Map(Object.entries(KEEP_ALL)));
+    assert(fallback.ok, 'the configs that keep everything are valid');
+    return fallback.config;
+  }
+
+  /** Random, but as Kafka's: not zero, and not beginning with '-', which tools take for an option. */
+  #newTopicId(): string {
+    for (;;) {
+      const bytes = this.#random.fill(new Uint8Array(16));
+      bytes[6] = ((bytes[6] as number) & 0x0f) | 0x40;
+      bytes[8] = ((bytes[8] as number) & 0x3f) | 0x80;
+      const id = Buffer.from(bytes).toString('base64url');
+      if (!id.startsWith('-')) return id;
+    }
+  }
+
+  #openLogs(): LogManager {
+    assert(this.#logs !== null, 'reconcile comes first');
+    return this.#logs;
+  }
+}
+
+function partitionNumbers(entry: Topic): number[] {
+  return Array.from({ length: entry.partitionCount }, (_, partition) => partition);
+}
+
+function refused(
+  error: Extract<CreateTopicResult, { ok: false }>['error'],
+  message: string,
+): Extract<CreateTopicResult, { ok: false }> {
+  return { ok: false, error, message };
+}
+
+function storageProblem(error: unknown, logger: Logger, what: string): CreateTopicResult {
+  if (!(error instanceof MillraceError)) throw error;
+  logger.error(what, { code: error.code, cause: error.message });
+  return refused('KAFKA_STORAGE_ERROR', `${what}: ${error.message}`);
+}
