@@ -127,7 +127,7 @@ class StructDecoder {
             'reader.position = at;',
             'reader.shortString(length);',
             '}',
-            `${name} = length === 0 ? '' : bytes.utf8Slice(at, at + length);`,
+            `${name} = length === 0 ? '' : bytes.toString("utf8", at, at + length);`,
             'at += length;',
           );
         });
@@ -177,7 +177,7 @@ class StructDecoder {
 
   #uuid(name: string): void {
     const from = this.#runSize;
-    this.#run.push(`const ${name} = bytes.base64urlSlice(at + ${from}, at + ${from + 16});`);
+    this.#run.push(`const ${name} = bytes.toString("base64url", at + ${from}, at + ${from + 16});`);
     this.#runSize += 16;
   }
 

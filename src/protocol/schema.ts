@@ -98,9 +98,9 @@ export interface Field<Decoded = unknown, Input = unknown, Omittable extends boo
 export type Fields = { readonly [name: string]: Field };
 
 /** The type of a decoded struct: every field is there, in every version. */
-export type DecodedOf<F extends Fields> = {
+export type DecodedOf<F extends Fields> = Flat<{
   readonly [K in keyof F]: F[K] extends Field<infer Decoded> ? Decoded : never;
-};
+}>;
 
 type RequiredKeys<F extends Fields> = {
   [K in keyof F]: F[K] extends Field<unknown, unknown, infer O> ? (O extends true ? never : K) : K;
@@ -108,7 +108,8 @@ type RequiredKeys<F extends Fields> = {
 
 type InputValue<F> = F extends Field<unknown, infer Input> ? Input : never;
 
-type Flat<T> = { readonly [K in keyof T]: T[K] };
+/** The same type, which editors show as one object. */
+type Flat<T> = T extends infer U ? { readonly [K in keyof U]: U[K] } : never;
 
 /**
  * The type of a struct to be encoded. A field may be left out if it has a default, a tag, or is not

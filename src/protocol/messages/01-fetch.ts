@@ -1,3 +1,9 @@
+/**
+ * Fetch: record batches of partitions from an offset on. 7 has fetch sessions, 9 the leader epoch,
+ * 10 allows zstd, 11 rack awareness, 12 divergence, 13 topic ids in place of names, 15 moves the
+ * replica id to a tag, 16 names brokers, 17 and 18 are for replicas.
+ */
+
 import {
   api,
   array,
@@ -19,7 +25,7 @@ export const fetch = api({
   flexible: '12+',
   request: {
     clusterId: string({ versions: '12+', nullable: '12+', tag: 0, default: null }),
-    replicaId: int32({ versions: '4-14', default: -1 }),
+    replicaId: int32({ versions: '4-14', default: -1, doc: '-1 for a consumer' }),
     replicaState: struct(
       {
         replicaId: int32({ default: -1 }),
@@ -29,10 +35,17 @@ export const fetch = api({
     ),
     maxWaitMs: int32(),
     minBytes: int32(),
-    maxBytes: int32({ default: 2 ** 31 - 1 }),
-    isolationLevel: int8({ default: 0 }),
-    sessionId: int32({ versions: '7+', default: 0 }),
-    sessionEpoch: int32({ versions: '7+', default: -1 }),
+    maxBytes: int32({
+      default: 2 ** 31 - 1,
+      doc: 'a batch larger than this is sent if it is the first',
+    }),
+    isolationLevel: int8({ default: 0, doc: '0 read_uncommitted, 1 read_committed' }),
+    sessionId: int32({ versions: '7+', default: 0, doc: '0 for none' }),
+    sessionEpoch: int32({
+      versions: '7+',
+      default: -1,
+      doc: '0 starts a session, -1 ends it or wants none',
+    }),
     topics: array({
       topic: string({ versions: '4-12' }),
       topicId: uuid({ versions: '13+' }),
@@ -42,9 +55,15 @@ export const fetch = api({
         fetchOffset: int64(),
         lastFetchedEpoch: int32({ versions: '12+', default: -1 }),
         logStartOffset: int64({ versions: '5+', default: -1 }),
-        partitionMaxBytes: int32(),
+        partitionMaxBytes: int32({ doc: 'a batch larger than this is sent if it is the first' }),
         replicaDirectoryId: uuid({ versions: '17+', tag: 0 }),
-        highWatermark: int64({ versions: '18+', tag: 1, default: INT64_MAX, rounded: true }),
+        highWatermark: int64({
+          versions: '18+',
+          tag: 1,
+          default: INT64_MAX,
+          rounded: true,
+          doc: 'that the replica knows',
+        }),
       }),
     }),
     forgottenTopicsData: array(
@@ -98,7 +117,7 @@ export const fetch = api({
           },
           { nullable: '0+' },
         ),
-        preferredReadReplica: int32({ versions: '11+', default: -1 }),
+        preferredReadReplica: int32({ versions: '11+', default: -1, doc: '-1 for the leader' }),
         records: records(),
       }),
     }),

@@ -1,3 +1,8 @@
+/**
+ * Metadata: brokers, topics, partitions, leaders. 4 can forbid auto-creation, 10 has topic ids, 12
+ * asks by topic id, 13 a top level error.
+ */
+
 import { api, array, bool, int16, int32, string, uuid } from '../schema.js';
 
 export const metadata = api({
@@ -26,7 +31,11 @@ export const metadata = api({
       rack: string({ versions: '1+', nullable: '1+', default: null }),
     }),
     clusterId: string({ versions: '2+', nullable: '2+', default: null }),
-    controllerId: int32({ versions: '1+', default: -1 }),
+    controllerId: int32({
+      versions: '1+',
+      default: -1,
+      doc: 'must be one of the brokers: kafkajs asks it',
+    }),
     topics: array({
       errorCode: int16(),
       name: string({ nullable: '12+' }),

@@ -1,3 +1,5 @@
+/** OffsetCommit: a group's offsets. 5 drops retention, 7 static members, 10 topic ids. */
+
 import { api, array, int16, int32, int64, string, uuid } from '../schema.js';
 
 export const offsetCommit = api({

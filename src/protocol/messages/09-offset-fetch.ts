@@ -1,3 +1,8 @@
+/**
+ * OffsetFetch: a group's committed offsets. From 2 null means all topics, 7 can wait for stable
+ * offsets, 8 has several groups, 9 the member epoch, 10 topic ids.
+ */
+
 import { api, array, bool, int16, int32, int64, string, uuid } from '../schema.js';
 
 export const offsetFetch = api({

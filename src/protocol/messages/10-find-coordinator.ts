@@ -1,3 +1,5 @@
+/** FindCoordinator: who coordinates a group, transactional id or share group. From 4 several keys. */
+
 import { api, array, int8, int16, int32, string } from '../schema.js';
 
 export const findCoordinator = api({
@@ -7,7 +9,7 @@ export const findCoordinator = api({
   flexible: '3+',
   request: {
     key: string({ versions: '0-3' }),
-    keyType: int8({ versions: '1+', default: 0 }),
+    keyType: int8({ versions: '1+', default: 0, doc: '0 group, 1 transaction, 2 share group' }),
     coordinatorKeys: array(string(), { versions: '4+' }),
   },
   response: {

@@ -1,3 +1,8 @@
+/**
+ * JoinGroup: become a member of a classic group. From 4 a first join gets a member id and
+ * MEMBER_ID_REQUIRED, 5 static members, 7 protocol type, 8 a reason, 9 skipAssignment.
+ */
+
 import { api, array, bool, bytes, int16, int32, string } from '../schema.js';
 
 export const joinGroup = api({

@@ -1,3 +1,5 @@
+/** Heartbeat of a member of a classic group. 3 static members. */
+
 import { api, int16, int32, string } from '../schema.js';
 
 export const heartbeat = api({

@@ -1,3 +1,5 @@
+/** LeaveGroup: from 3 several members at once, 5 a reason. */
+
 import { api, array, int16, int32, string } from '../schema.js';
 
 export const leaveGroup = api({

@@ -1,3 +1,8 @@
+/**
+ * SyncGroup: the leader hands in the assignment, members get theirs. 3 static members, 5 protocol
+ * type.
+ */
+
 import { api, array, bytes, int16, int32, string } from '../schema.js';
 
 export const syncGroup = api({

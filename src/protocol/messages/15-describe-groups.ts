@@ -1,3 +1,8 @@
+/**
+ * DescribeGroups: state and members of classic groups. 3 authorized operations, 4 static members,
+ * 6 an error message.
+ */
+
 import { api, array, bool, bytes, int16, int32, string } from '../schema.js';
 
 export const describeGroups = api({

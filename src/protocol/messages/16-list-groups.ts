@@ -1,3 +1,5 @@
+/** ListGroups: ids of the groups on a broker. 4 filters by state, 5 by type. */
+
 import { api, array, int16, int32, string } from '../schema.js';
 
 export const listGroups = api({

@@ -1,3 +1,8 @@
+/**
+ * SaslHandshake: picks the mechanism. 1: authentication goes on in SaslAuthenticate, not in raw
+ * frames.
+ */
+
 import { api, array, int16, string } from '../schema.js';
 
 export const saslHandshake = api({

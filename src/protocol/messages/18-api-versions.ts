@@ -1,3 +1,8 @@
+/**
+ * ApiVersions: which APIs and versions the broker serves. Its response header is v0 in every
+ * version; a request of an unknown version is answered as version 0 with UNSUPPORTED_VERSION.
+ */
+
 import { api, array, bool, int16, int32, int64, string } from '../schema.js';
 
 export const apiVersions = api({

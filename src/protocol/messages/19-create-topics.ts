@@ -1,3 +1,5 @@
+/** CreateTopics: 4 default partitions and replicas (-1), 5 answers configs, 7 topic ids. */
+
 import { api, array, bool, int8, int16, int32, string, uuid } from '../schema.js';
 
 export const createTopics = api({
@@ -8,8 +10,8 @@ export const createTopics = api({
   request: {
     topics: array({
       name: string(),
-      numPartitions: int32(),
-      replicationFactor: int16(),
+      numPartitions: int32({ doc: '-1 for the default, or with assignments' }),
+      replicationFactor: int16({ doc: '-1 for the default, or with assignments' }),
       assignments: array({
         partitionIndex: int32(),
         brokerIds: array(int32()),

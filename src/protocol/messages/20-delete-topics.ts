@@ -1,3 +1,5 @@
+/** DeleteTopics: from 6 by name or topic id, 5 an error message. */
+
 import { api, array, int16, int32, string, uuid } from '../schema.js';
 
 export const deleteTopics = api({

@@ -1,3 +1,5 @@
+/** DeleteRecords: moves the log start offset up; -1 is the high watermark. */
+
 import { api, array, int16, int32, int64, string } from '../schema.js';
 
 export const deleteRecords = api({

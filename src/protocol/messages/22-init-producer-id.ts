@@ -1,3 +1,8 @@
+/**
+ * InitProducerId: producer id and epoch of an idempotent or transactional producer. 3 bumps the
+ * epoch of a known id. 6 is not stable in Kafka 4.2, so it is not here.
+ */
+
 import { api, int16, int32, int64, string } from '../schema.js';
 
 export const initProducerId = api({

@@ -1,3 +1,5 @@
+/** OffsetForLeaderEpoch: where the log of an epoch ends. */
+
 import { api, array, int16, int32, int64, string } from '../schema.js';
 
 export const offsetForLeaderEpoch = api({

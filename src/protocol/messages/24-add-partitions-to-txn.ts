@@ -1,3 +1,5 @@
+/** AddPartitionsToTxn: from 4 several transactions at once, for brokers; clients send 0-3. */
+
 import { api, array, bool, int16, int32, int64, string } from '../schema.js';
 
 export const addPartitionsToTxn = api({

@@ -1,3 +1,5 @@
+/** AddOffsetsToTxn: takes a group's offsets into a transaction. */
+
 import { api, int16, int32, int64, string } from '../schema.js';
 
 export const addOffsetsToTxn = api({

@@ -1,3 +1,5 @@
+/** EndTxn: commit or abort. From 5 the answer has the next producer epoch. */
+
 import { api, bool, int16, int32, int64, string } from '../schema.js';
 
 export const endTxn = api({

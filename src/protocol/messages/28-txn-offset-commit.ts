@@ -1,3 +1,5 @@
+/** TxnOffsetCommit: a group's offsets, in a transaction. From 3 with the member. */
+
 import { api, array, int16, int32, int64, string } from '../schema.js';
 
 export const txnOffsetCommit = api({

@@ -1,3 +1,8 @@
+/**
+ * DescribeConfigs: configs of topics and brokers. 1 sources and synonyms, 3 types and
+ * documentation.
+ */
+
 import { api, array, bool, int8, int16, int32, string } from '../schema.js';
 
 export const describeConfigs = api({

@@ -1,3 +1,5 @@
+/** AlterConfigs: replaces all configs of a resource. */
+
 import { api, array, bool, int8, int16, int32, string } from '../schema.js';
 
 export const alterConfigs = api({

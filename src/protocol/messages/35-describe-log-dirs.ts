@@ -1,3 +1,8 @@
+/**
+ * DescribeLogDirs: sizes of the partitions in each log directory. 3 a top level error, 4 disk
+ * sizes.
+ */
+
 import { api, array, bool, int16, int32, int64, string } from '../schema.js';
 
 export const describeLogDirs = api({

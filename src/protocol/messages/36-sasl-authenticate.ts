@@ -1,3 +1,5 @@
+/** SaslAuthenticate: the bytes of the SASL exchange. 1 session lifetime. */
+
 import { api, bytes, int16, int64, string } from '../schema.js';
 
 export const saslAuthenticate = api({

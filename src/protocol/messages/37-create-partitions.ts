@@ -1,3 +1,5 @@
+/** CreatePartitions: raises the number of partitions of topics. */
+
 import { api, array, bool, int16, int32, string } from '../schema.js';
 
 export const createPartitions = api({

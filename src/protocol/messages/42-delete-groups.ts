@@ -1,3 +1,5 @@
+/** DeleteGroups: removes empty groups. */
+
 import { api, array, int16, int32, string } from '../schema.js';
 
 export const deleteGroups = api({

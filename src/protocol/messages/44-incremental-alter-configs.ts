@@ -1,3 +1,5 @@
+/** IncrementalAlterConfigs: sets, deletes, appends to or subtracts from single configs. */
+
 import { api, array, bool, int8, int16, int32, string } from '../schema.js';
 
 export const incrementalAlterConfigs = api({

@@ -1,3 +1,5 @@
+/** OffsetDelete: removes committed offsets of a group. */
+
 import { api, array, int16, int32, string } from '../schema.js';
 
 export const offsetDelete = api({

@@ -1,3 +1,5 @@
+/** DescribeCluster: brokers and controller. 1 asks brokers or controllers, 2 shows fenced brokers. */
+
 import { api, array, bool, int8, int16, int32, string } from '../schema.js';
 
 export const describeCluster = api({

@@ -1,3 +1,5 @@
+/** DescribeTopicPartitions: topics by pages, with a cursor. */
+
 import { api, array, bool, int16, int32, string, struct, uuid } from '../schema.js';
 
 export const describeTopicPartitions = api({
