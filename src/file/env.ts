@@ -9,7 +9,12 @@
  * fsync under way, which covers at least what was written before it was called.
  */
 
-import type { DirLock } from './dir-lock.js';
+import * as fs from 'node:fs';
+import { dirname } from 'node:path';
+import { assert } from '../base/assert.js';
+import { native } from '../native/binding.js';
+import { type DirLock, lockDir } from './dir-lock.js';
+import { ioErrorFrom, ioErrorFromResult } from './io-error.js';
 
 /**
  * - `read`: must exist, read only
@@ -79,4 +84,254 @@ export interface Env {
   writeFileAtomicSync(path: string, bytes: Uint8Array): void;
   /** Takes the directory for this process, or throws DirLockedError (code DIRECTORY_LOCKED). */
   lockDir(path: string): DirLock;
+}
+
+/** Node's file system, with the addon where that is better. Stateless. */
+export const systemEnv: Env = {
+  open: (path, mode) => new SystemFile(path, openFlags(mode)),
+  mkdir: (path) => run('mkdir', path, () => void fs.mkdirSync(path, { recursive: true })),
+  readdir: (path) => run('readdir', path, () => fs.readdirSync(path)),
+  rename: (from, to) => run('rename', from, () => fs.renameSync(from, to)),
+  unlink: (path) => run('unlink', path, () => fs.unlinkSync(path)),
+  rmdir: (path) => run('rmdir', path, () => fs.rmdirSync(path)),
+  stat(path) {
+    const stat = run('stat', path, () => fs.statSync(path, { throwIfNoEntry: false }));
+    if (stat === undefined) return null;
+    return { size: stat.size, modifiedMs: stat.mtimeMs, directory: stat.isDirectory() };
+  },
+  exists: (path) => systemEnv.stat(path) !== null,
+  async syncDir(path) {
+    if (!directoriesSync) return;
+    try {
+      const handle = await fs.promises.open(path, 'r');
+      try {
+        await handle.sync();
+      } finally {
+        await handle.close();
+      }
+    } catch (error) {
+      throw ioErrorFrom('fsync', path, error);
+    }
+  },
+  syncDirSync(path) {
+    if (!directoriesSync) return;
+    if (native !== null) {
+      const result = native.fsyncDir(path);
+      if (result < 0) throw ioErrorFromResult('fsync', path, result);
+      return;
+    }
+    run('fsync', path, () => {
+      const fd = fs.openSync(path, 'r');
+      try {
+        fs.fsyncSync(fd);
+      } finally {
+        fs.closeSync(fd);
+      }
+    });
+  },
+  readFile: (path) => run('read', path, () => fs.readFileSync(path)),
+  writeFileAtomic: (path, bytes) => writeFileAtomic(systemEnv, path, bytes),
+  writeFileAtomicSync: (path, bytes) => writeFileAtomicSync(systemEnv, path, bytes),
+  lockDir,
+};
+
+/** What an atomic replacement is made of; other Envs build theirs on it too. */
+type AtomicSteps = Pick<Env, 'open' | 'rename' | 'syncDir' | 'syncDirSync'>;
+
+/** See Env.writeFileAtomic. Not for two callers of one path at a time. */
+export async function writeFileAtomic(
+  env: AtomicSteps,
+  path: string,
+  bytes: Uint8Array,
+): Promise<void> {
+  const file = writeTemporary(env, path, bytes);
+  try {
+    await file.datasync();
+  } finally {
+    file.close();
+  }
+  env.rename(`${path}.tmp`, path);
+  await env.syncDir(dirname(path));
+}
+
+/** See Env.writeFileAtomicSync. */
+export function writeFileAtomicSync(env: AtomicSteps, path: string, bytes: Uint8Array): void {
+  const file = writeTemporary(env, path, bytes);
+  try {
+    file.datasyncSync();
+  } finally {
+    file.close();
+  }
+  env.rename(`${path}.tmp`, path);
+  env.syncDirSync(dirname(path));
+}
+
+/** A `.tmp` left by a crash is overwritten. */
+function writeTemporary(env: AtomicSteps, path: string, bytes: Uint8Array): EnvFile {
+  const file = env.open(`${path}.tmp`, 'create');
+  try {
+    file.truncate(0);
+    file.pwritev([bytes], 0);
+  } catch (error) {
+    file.close();
+    throw error;
+  }
+  return file;
+}
+
+/** Windows has no way to sync a directory. */
+const directoriesSync = process.platform !== 'win32';
+
+function openFlags(mode: OpenMode): number {
+  const { O_RDONLY, O_RDWR, O_CREAT, O_EXCL } = fs.constants;
+  if (mode === 'read') return O_RDONLY;
+  if (mode === 'update') return O_RDWR;
+  return mode === 'create' ? O_RDWR | O_CREAT : O_RDWR | O_CREAT | O_EXCL;
+}
+
+function run<T>(syscall: string, path: string, call: () => T): T {
+  try {
+    return call();
+  } catch (error) {
+    throw ioErrorFrom(syscall, path, error);
+  }
+}
+
+class SystemFile implements EnvFile {
+  readonly fd: number;
+  readonly path: string;
+  #open = true;
+  /** Syncs in the pool that use our descriptor: it must not be closed, its number reused. */
+  #syncCount = 0;
+
+  constructor(path: string, flags: number) {
+    this.path = path;
+    this.fd = run('open', path, () => fs.openSync(path, flags, 0o644));
+  }
+
+  pread(target: Uint8Array, targetOffset: number, length: number, position: number): number {
+    assert(this.#open, 'pread of a closed file');
+    let done = 0;
+    try {
+      while (done < length) {
+        const { fd } = this;
+        const count = fs.readSync(fd, target, targetOffset + done, length - done, position + done);
+        if (count === 0) break;
+        done += count;
+      }
+    } catch (error) {
+      throw ioErrorFrom('pread', this.path, error);
+    }
+    return done;
+  }
+
+  pwritev(buffers: readonly Uint8Array[], position: number): void {
+    assert(this.#open, 'pwritev to a closed file');
+    const [first] = buffers;
+    if (buffers.length === 1 && first !== undefined) this.#write(first, position);
+    else if (native !== null) this.#writeNative(buffers, position);
+    else this.#writeVector(buffers, position);
+  }
+
+  /** One buffer: node:fs is as fast as the addon. A short count is followed by its error. */
+  #write(bytes: Uint8Array, position: number): void {
+    let done = 0;
+    try {
+      while (done < bytes.length) {
+        const count = fs.writeSync(this.fd, bytes, done, bytes.length - done, position + done);
+        if (count === 0) throw Object.assign(new Error('no progress'), { code: 'EIO' });
+        done += count;
+      }
+    } catch (error) {
+      throw ioErrorFrom('pwrite', this.path, error);
+    }
+  }
+
+  #writeNative(buffers: readonly Uint8Array[], position: number): void {
+    assert(native !== null, 'the addon is loaded');
+    let size = 0;
+    for (const bytes of buffers) size += bytes.length;
+    let done = 0;
+    while (done < size) {
+      const result = native.pwritev(this.fd, buffers, position + done, done);
+      if (result < 0) throw ioErrorFromResult('pwritev', this.path, result);
+      if (result === 0) throw ioErrorFromResult('pwritev', this.path, -native.constants.EIO);
+      done += result;
+    }
+  }
+
+  #writeVector(buffers: readonly Uint8Array[], position: number): void {
+    let rest = buffers.filter((bytes) => bytes.length > 0);
+    let at = position;
+    while (rest.length > 0) {
+      let count = run('pwritev', this.path, () => fs.writevSync(this.fd, rest, at));
+      if (count === 0) {
+        throw ioErrorFrom('pwritev', this.path, Object.assign(new Error(), { code: 'EIO' }));
+      }
+      at += count;
+      let whole = 0;
+      while (whole < rest.length && count >= (rest[whole] as Uint8Array).length) {
+        count -= (rest[whole] as Uint8Array).length;
+        whole++;
+      }
+      rest = rest.slice(whole);
+      if (count > 0) rest[0] = (rest[0] as Uint8Array).subarray(count);
+    }
+  }
+
+  truncate(size: number): void {
+    assert(this.#open, 'truncate of a closed file');
+    run('ftruncate', this.path, () => fs.ftruncateSync(this.fd, size));
+  }
+
+  size(): number {
+    assert(this.#open, 'size of a closed file');
+    return run('fstat', this.path, () => fs.fstatSync(this.fd).size);
+  }
+
+  allocate(position: number, length: number): boolean {
+    assert(this.#open, 'allocate in a closed file');
+    if (native === null || native.constants.FALLOC_FL_KEEP_SIZE === undefined) return false;
+    const { FALLOC_FL_KEEP_SIZE } = native.constants;
+    return native.fallocate(this.fd, FALLOC_FL_KEEP_SIZE, position, length) >= 0;
+  }
+
+  datasync(): Promise<void> {
+    assert(this.#open, 'sync of a closed file');
+    return new Promise((resolve, reject) => {
+      this.#syncCount++;
+      const done = (error: Error | null): void => {
+        this.#syncCount--;
+        if (!this.#open && this.#syncCount === 0) this.#close();
+        if (error === null) resolve();
+        else reject(error);
+      };
+      if (native === null) {
+        fs.fdatasync(this.fd, (error) => {
+          done(error === null ? null : ioErrorFrom('fdatasync', this.path, error));
+        });
+        return;
+      }
+      const answer = (result: number): void => {
+        done(result < 0 ? ioErrorFromResult('fdatasync', this.path, result) : null);
+      };
+      const queued = native.fdatasync(this.fd, answer);
+      if (queued < 0) answer(queued);
+    });
+  }
+
+  datasyncSync(): void {
+    assert(this.#open, 'sync of a closed file');
+    run('fdatasync', this.path, () => fs.fdatasyncSync(this.fd));
+  }
+
+  close(): void {
+    if (!this.#open) return;
+    this.#open = false;
+    if (this.#syncCount === 0) this.#close();
+  }
+
+  #close(): void {
+    run('close', this.path, () => fs.closeSync(this.fd));
+  }
 }

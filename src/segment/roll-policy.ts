@@ -3,6 +3,8 @@
  * so that a segment passes segment.bytes only if one append alone does.
  */
 
+import { assert } from '../base/assert.js';
+
 export interface RollInput {
   /** Bytes in the segment; an empty one is never rolled for its age. */
   readonly size: number;
@@ -31,11 +33,13 @@ export const RELATIVE_OFFSET_MAX = 2 ** 31 - 1;
 
 /** Why to roll before the append, or null. */
 export function rollReason(input: RollInput): RollReason | null {
-  if (input.size > input.segmentBytes - input.appendSize && input.size > 0) return 'size';
-  if (input.size > 0 && waitedMs(input) > input.segmentMs - input.jitterMs) return 'time';
-  if (input.indexFull) return 'index full';
+  assert(input.appendSize > 0 && input.relativeOffset >= 0, 'an append to decide on');
   if (input.relativeOffset > RELATIVE_OFFSET_MAX) return 'relative offset';
-  return null;
+  // An empty segment would be replaced by one with the same base offset.
+  if (input.size === 0) return null;
+  if (input.size > input.segmentBytes - input.appendSize) return 'size';
+  if (waitedMs(input) > input.segmentMs - input.jitterMs) return 'time';
+  return input.indexFull ? 'index full' : null;
 }
 
 /** Age in record time where the records have timestamps, else by the clock. */

@@ -1,187 +1,719 @@
-import type { FileSlice } from '../base/chunk.js';
-import type { Clock } from '../base/clock.js';
-import type { Logger } from '../base/logger.js';
-import type { Offset } from '../base/offset.js';
-import type { Env } from '../file/env.js';
-
-/** What a segment needs to know of a topic's configuration; read at each use, so it may change. */
-export interface SegmentConfig {
-  /** index.interval.bytes */
-  readonly indexIntervalBytes: number;
-  /** segment.index.bytes: size of a full index file. */
-  readonly indexBytesMax: number;
-  /** segment.bytes: blocks are reserved ahead of the end up to here, where it is large. */
-  readonly segmentBytes: number;
-}
-
-export interface SegmentOptions {
-  readonly env: Env;
-  readonly clock: Clock;
-  readonly logger: Logger;
-  /** The partition's directory. */
-  readonly dir: string;
-  readonly baseOffset: Offset;
-  readonly config: SegmentConfig;
-}
-
-export interface SegmentOpenOptions extends SegmentOptions {
-  /** The last segment of its partition: it is opened for appends. */
-  readonly active: boolean;
-  /**
-   * True after a clean shutdown (and for segments below the recovery point's): sizes are trusted,
-   * nothing is scanned. False: every batch is checked and the indexes are rebuilt if they differ.
-   */
-  readonly clean: boolean;
-  /** Offsets below it are durable: damage below it is rot, never a torn tail. */
-  readonly recoveryPoint: Offset;
-  /** Base offset of the next segment; null if this is the last one. */
-  readonly nextBaseOffset: Offset | null;
-  /**
-   * Called for runs of good batches in order while an unclean segment is scanned: `batches` as
-   * walkBatches fills it, `count` of them. Borrowed until it returns.
-   */
-  readonly onBatches?: (batches: Float64Array, count: number) => void;
-}
-
-/** A range of a segment that is damaged and is followed by what is not; never cut, never served. */
-export interface DamagedRange {
-  readonly position: number;
-  /** Exclusive, in bytes. */
-  readonly endPosition: number;
-  /** First offset that may be inside. */
-  readonly offset: Offset;
-  /** Exclusive: the first offset served again; Infinity if the damage reaches the segment's end. */
-  readonly endOffset: number;
-}
-
-/** What opening found and did. */
-export interface SegmentRecovery {
-  /** Bytes of a torn tail that were cut off, and synced. */
-  readonly truncatedBytes: number;
-  readonly damaged: readonly DamagedRange[];
-  readonly indexesRebuilt: boolean;
-}
-
-export interface BatchPosition {
-  readonly position: number;
-  /** Whole batch in bytes. */
-  readonly size: number;
-  readonly baseOffset: Offset;
-  /** Inclusive. */
-  readonly lastOffset: Offset;
-}
-
-export interface SegmentReadOptions {
-  /** The first batch is answered whole, however large. */
-  readonly minOneMessage: boolean;
-  /** Exclusive bound in bytes (the high watermark's position); default: the segment's size. */
-  readonly endPosition?: number;
-}
-
-export type SegmentRead =
-  /**
-   * The slice begins at the batch that contains `offset`, or at the first one after it; it has one
-   * holder, the caller. Null if maxBytes allows not a byte. The last batch may be cut.
-   */
-  | {
-      readonly status: 'ok';
-      readonly slice: FileSlice | null;
-      readonly firstBatch: BatchPosition;
-    }
-  /** No batch at or after `offset` before the end position: go on with the next segment. */
-  | { readonly status: 'end' }
-  /** `offset` is inside a damaged range: answer CORRUPT_MESSAGE. */
-  | { readonly status: 'damaged'; readonly range: DamagedRange };
-
-export interface TimestampOffset {
-  readonly timestampMs: number;
-  readonly offset: Offset;
-  readonly leaderEpoch: number;
-}
-
 /**
- * One .log with its .index and .timeindex. Synchronous but for open, flush and what waits for a
- * disk. One owner: the partition's log, on one thread. I/O errors are thrown as IoError.
+ * Segment: one .log with its .index and .timeindex, from a base offset on. It sits between the
+ * partition's log, its one owner, and the files. Synchronous but for open, flush and what waits for a
+ * disk.
+ *
+ * ORDER of effects in an append: bytes written, then memory (size, next offset, entries), then, some
+ * appends later, index entries written. A crash in between leaves a log file that says everything and
+ * indexes that say less; an error of the write leaves nothing (the file is cut back).
+ *
+ * INVARIANTS: the log is the truth. An index entry is a hint that is used only if the batch header at
+ * its position says the same (R8); if not, the whole log is checked once and the indexes are made
+ * anew. A damaged range is never part of a slice. A slice keeps its bytes through close and deletion;
+ * only truncateTo takes bytes from it (its reader sees them missing: R14).
+ *
+ *     opened          indexes, end offsets       file
+ *     active          at open                    read and write
+ *     sealed, clean   at the first look-up       read, opened at the first read
+ *     not clean       from the log, at open      as above, but open
+ *
+ * It does not know of high watermarks, retention, or producers.
  */
-export declare class Segment implements AsyncDisposable {
-  private constructor();
 
-  /**
-   * Creates the files of an empty active segment; ALREADY_EXISTS if there is one. The caller syncs the
-   * directory before it acknowledges what it appends in durable mode (R4).
-   */
-  static create(options: SegmentOptions): Segment;
+import { join } from 'node:path';
+import { assert } from '../base/assert.js';
+import { MillraceError } from '../base/errors.js';
+import type { Offset } from '../base/offset.js';
+import { LogFile } from '../file/log-file.js';
+import { OffsetIndex } from '../index/offset-index.js';
+import type { SparseIndex } from '../index/sparse-index.js';
+import { TimeIndex } from '../index/time-index.js';
+import {
+  baseOffsetOf,
+  lastOffsetOf,
+  maxTimestampOf,
+  readInt32,
+  sizeOf,
+} from '../record/batch-view.js';
+import { HEADER_SIZE, MAX_TIMESTAMP } from '../record/layout.js';
+import { BatchLocator } from './batch-locator.js';
+import {
+  type CheckOptions,
+  type CheckResult,
+  checkSegment,
+  checkSegmentInTurns,
+  type DamagedRange,
+} from './check.js';
+import { IndexFold } from './index-fold.js';
+import { type FileKind, formatFileName } from './names.js';
+import { RELATIVE_OFFSET_MAX } from './roll-policy.js';
+import type { HeaderCursor } from './scan.js';
+import type {
+  BatchPosition,
+  SegmentOpenOptions,
+  SegmentOptions,
+  SegmentRead,
+  SegmentReadOptions,
+  SegmentRecovery,
+} from './segment-types.js';
+import { TailCache } from './tail-cache.js';
+import { firstRecordAt, type TimestampOffset } from './timestamp-search.js';
 
-  /**
-   * Opens a segment and, if it is not clean, checks it whole. A torn tail of the last segment is cut
-   * and synced before this settles (R2); a crash inside leaves it to be cut again. Damage that is
-   * followed by a good batch is kept and marked (R1).
-   */
-  static open(options: SegmentOpenOptions): Promise<Segment>;
+export type { DamagedRange } from './check.js';
+export type {
+  BatchPosition,
+  SegmentConfig,
+  SegmentOpenOptions,
+  SegmentOptions,
+  SegmentRead,
+  SegmentReadOptions,
+  SegmentRecovery,
+} from './segment-types.js';
+export type { TimestampOffset } from './timestamp-search.js';
 
+/** Blocks are reserved ahead only in segments that will be at least this large. */
+const RESERVE_SEGMENT_MIN = 64 * 1024 * 1024;
+/** Headers walked before others have a turn. */
+const WALK_TURN_COUNT = 4096;
+
+const NOTHING_DONE: SegmentRecovery = {
+  checked: false,
+  truncatedBytes: 0,
+  indexesRebuilt: false,
+};
+
+export class Segment implements AsyncDisposable {
   readonly baseOffset: Offset;
-  readonly recovery: SegmentRecovery;
+  #options: SegmentOptions;
+  /** Null: sealed and not opened yet. */
+  #log: LogFile | null;
+  #size: number;
+  #active: boolean;
+  #offsetIndex: OffsetIndex;
+  #timeIndex: TimeIndex;
+  #fold: IndexFold;
+  #locator: BatchLocator;
+  /** Whether indexes, next offset and largest timestamp are known. */
+  #loaded = false;
+  #nextOffset: Offset;
+  #nextBaseOffset: Offset | null;
+  /** Null: not read yet. */
+  #firstTimestampMs: number | null = null;
+  #createdMs: number;
+  #tail = new TailCache();
+  #tailDamaged = false;
+  #recovery = NOTHING_DONE;
+  #flushing: Promise<void> | null = null;
+  #nextFlush: Promise<void> | null = null;
+  #open = true;
+  #deleted = false;
+
+  private constructor(
+    options: SegmentOptions,
+    log: LogFile | null,
+    size: number,
+    nextBaseOffset: Offset | null,
+  ) {
+    this.baseOffset = options.baseOffset;
+    this.#options = options;
+    this.#log = log;
+    this.#size = size;
+    this.#active = nextBaseOffset === null;
+    this.#nextBaseOffset = nextBaseOffset;
+    this.#nextOffset = options.baseOffset;
+    this.#createdMs = options.clock.nowMs();
+    const bytesMax = options.config.indexBytesMax;
+    const { env, baseOffset } = options;
+    const offsetIndex = new OffsetIndex({ env, path: this.#path('index'), bytesMax });
+    const timeIndex = new TimeIndex({ env, path: this.#path('timeindex'), bytesMax });
+    this.#offsetIndex = offsetIndex;
+    this.#timeIndex = timeIndex;
+    this.#fold = new IndexFold(offsetIndex, timeIndex);
+    this.#locator = new BatchLocator({
+      baseOffset,
+      offsetIndex,
+      timeIndex,
+      file: () => this.#openLog().file,
+      size: () => this.size,
+    });
+  }
+
+  /**
+   * Creates the files of an empty active segment; ALREADY_EXISTS if its log is there. Nothing is left
+   * after an error. In durable mode the caller syncs the directory before it acknowledges (R4).
+   */
+  static create(options: SegmentOptions): Segment {
+    const path = join(options.dir, formatFileName(options.baseOffset, 'log'));
+    const log = LogFile.open(options.env, path, 'create-new');
+    const segment = new Segment(options, log, 0, null);
+    try {
+      segment.#offsetIndex.createFile();
+      segment.#timeIndex.createFile();
+    } catch (error) {
+      segment.#closeFiles();
+      options.env.unlink(path);
+      throw error;
+    }
+    segment.#loaded = true;
+    segment.#firstTimestampMs = -1;
+    segment.#reserve();
+    return segment;
+  }
+
+  /**
+   * Opens a segment. A torn tail is cut and the cut synced before this settles (R2); a crash inside
+   * leaves it to be cut again. Damage that is no torn tail is kept and marked (R1).
+   */
+  static async open(options: SegmentOpenOptions): Promise<Segment> {
+    const { env, clean, nextBaseOffset } = options;
+    const path = join(options.dir, formatFileName(options.baseOffset, 'log'));
+    const active = nextBaseOffset === null;
+    if (clean && !active) {
+      const stat = env.stat(path);
+      if (stat === null) throw new MillraceError(`${path} is missing`, { code: 'NOT_FOUND' });
+      const segment = new Segment(options, null, stat.size, nextBaseOffset);
+      segment.#createdMs = stat.modifiedMs;
+      return segment;
+    }
+    const log = LogFile.open(env, path, active ? 'update' : 'read');
+    const segment = new Segment(options, log, log.size, nextBaseOffset);
+    try {
+      segment.#createdMs = env.stat(path)?.modifiedMs ?? segment.#createdMs;
+      if (!clean || !segment.#loadIndexes()) await segment.#recover(options);
+    } catch (error) {
+      segment.#closeFiles();
+      throw error;
+    }
+    if (active) segment.#reserve();
+    return segment;
+  }
+
+  /** What opening found and did. */
+  get recovery(): SegmentRecovery {
+    return this.#recovery;
+  }
+
   /** In bytes: position of the next append. */
-  get size(): number;
-  /** The offset after the last batch; the base offset if empty. Of a sealed segment: may read. */
-  get nextOffset(): Offset;
-  /** Largest batch timestamp, -1 if none. Of a segment from before a clean start: may read. */
-  get maxTimestampMs(): number;
-  /** Max timestamp of the first batch, as time-based rolling takes it; -1 if none. */
-  get firstTimestampMs(): number;
-  /** Wall clock when it was created, or the file's modification time if opened. */
-  get createdMs(): number;
-  /** False once sealed, after a failed write that could not be undone, or with a damaged tail: roll. */
-  get appendable(): boolean;
-  /** Whether an index has no room for another entry: roll. */
-  get indexFull(): boolean;
-  /** Sizes of .log, .index and .timeindex together, in bytes. */
-  get diskSize(): number;
-  get damaged(): readonly DamagedRange[];
+  get size(): number {
+    return this.#log?.size ?? this.#size;
+  }
+
+  /** The offset after the last batch; the base offset if empty. A sealed one may have to read. */
+  get nextOffset(): Offset {
+    this.#load();
+    return this.#nextOffset;
+  }
+
+  /** Largest batch timestamp, -1 if none. A sealed one may have to read; see confirmMaxTimestampMs. */
+  get maxTimestampMs(): number {
+    this.#load();
+    return this.#fold.maxTimestamp;
+  }
+
+  /** Max timestamp of the first batch, by which time-based rolling goes; -1 if none. */
+  get firstTimestampMs(): number {
+    if (this.#firstTimestampMs !== null) return this.#firstTimestampMs;
+    const cursor = this.#locator.walk();
+    this.#firstTimestampMs = this.#locator.advance(cursor) ? cursor.maxTimestamp : -1;
+    return this.#firstTimestampMs;
+  }
+
+  /** Wall clock when it was created; the modification time of the file if it was opened. */
+  get createdMs(): number {
+    return this.#createdMs;
+  }
+
+  /** False once sealed or poisoned, or if its tail is damaged: roll, at `nextOffset`. */
+  get appendable(): boolean {
+    return this.#open && this.#active && !this.#tailDamaged && !this.poisoned;
+  }
+
+  /** After a write that failed and could not be undone, or a failed sync: no further ack (R3). */
+  get poisoned(): boolean {
+    return this.#log !== null && this.#log.poison !== null;
+  }
+
+  /** An index has no room for another entry: roll. */
+  get indexFull(): boolean {
+    return this.#offsetIndex.isFull || this.#timeIndex.isFull;
+  }
+
+  /** Ranges that are kept and not served. Of a sealed segment that was clean: found when met. */
+  get damaged(): readonly DamagedRange[] {
+    return this.#locator.damaged;
+  }
 
   /** Whether `offset` fits the 31 bits of a relative offset: if not, roll. */
-  canHold(offset: number): boolean;
+  canHold(offset: number): boolean {
+    return offset >= this.baseOffset && offset - this.baseOffset <= RELATIVE_OFFSET_MAX;
+  }
 
   /**
-   * Appends `chunks`, each one or more whole checked batches with their final offsets, by one write;
-   * index entries follow the write. Borrowed until it returns. On an error the file is truncated back
-   * to its last good end and nothing was appended; if that fails too the segment is not appendable
-   * any more (`poisoned`).
+   * Appends `chunks`, each one or more whole checked batches that have their final offsets, by one
+   * write. Borrowed until it returns. On an error the file is cut back to its last good end and
+   * nothing was appended; if that fails, or the error was not a full disk, the segment is poisoned.
    */
-  append(chunks: readonly Uint8Array[]): void;
-  /** True after a failed write or sync that left the file's bytes in doubt (R3). */
-  get poisoned(): boolean;
+  append(chunks: readonly Uint8Array[]): void {
+    const log = this.#log;
+    assert(log !== null && this.#open && this.#active && !this.#tailDamaged, 'append to an active');
+    const position = log.size;
+    const size = this.#assertChain(chunks);
+    log.append(chunks, size);
+    let at = position;
+    for (const chunk of chunks) at = this.#appended(chunk, at);
+    assert(at === log.size, 'as many bytes as were written');
+    if (this.#offsetIndex.writeDue) this.#writeIndexes();
+  }
+
+  /** Batches follow each other and the log; answers their size. */
+  #assertChain(chunks: readonly Uint8Array[]): number {
+    let size = 0;
+    let next: number = this.#nextOffset;
+    for (const chunk of chunks) {
+      let at = 0;
+      while (at < chunk.length) {
+        assert(at + HEADER_SIZE <= chunk.length, 'whole batches');
+        assert(baseOffsetOf(chunk, at) >= next, 'offsets rise');
+        next = lastOffsetOf(chunk, at) + 1;
+        at += sizeOf(chunk, at);
+      }
+      assert(at === chunk.length, 'whole batches');
+      size += chunk.length;
+    }
+    assert(size > 0 && this.canHold(next - 1), 'the segment can hold these offsets');
+    return size;
+  }
+
+  /** Takes note of the batches of `chunk`, which were written at `position`. */
+  #appended(chunk: Uint8Array, position: number): number {
+    const { indexIntervalBytes } = this.#options.config;
+    for (let at = 0; at < chunk.length; ) {
+      const size = sizeOf(chunk, at);
+      const lastOffset = lastOffsetOf(chunk, at);
+      const timestamp = maxTimestampOf(chunk, at);
+      const high = readInt32(chunk, at + MAX_TIMESTAMP);
+      const low = readInt32(chunk, at + MAX_TIMESTAMP + 4);
+      if (position + at === 0) this.#firstTimestampMs = timestamp;
+      this.#fold.raise(timestamp, high, low, lastOffset - this.baseOffset);
+      this.#fold.add(position + at, lastOffset - this.baseOffset, indexIntervalBytes);
+      this.#tail.push(position + at, size, baseOffsetOf(chunk, at), lastOffset);
+      this.#nextOffset = (lastOffset + 1) as Offset;
+      at += size;
+    }
+    return position + chunk.length;
+  }
 
   /**
-   * Bytes from the batch that contains `offset`, at most `maxBytes`, never beyond a damaged range.
-   * `offset` >= base offset.
+   * Bytes from the batch that contains `offset` on, at most `maxBytes`; of a range that is fixed now,
+   * whatever is appended later. `offset` >= base offset.
    */
-  read(offset: number, maxBytes: number, options: SegmentReadOptions): SegmentRead;
+  read(offset: number, maxBytes: number, options: SegmentReadOptions): SegmentRead {
+    assert(offset >= this.baseOffset && maxBytes >= 0, 'a read inside the segment');
+    const batch = this.positionFor(offset);
+    const range = this.#locator.damageAt(offset);
+    if (range !== null) return { status: 'damaged', range };
+    const endPosition = Math.min(options.endPosition ?? this.size, this.size);
+    if (batch === null || batch.position + batch.size > endPosition) return { status: 'end' };
+    const room = this.#locator.damageAfter(batch.position, endPosition) - batch.position;
+    let length = Math.min(maxBytes, room);
+    if (length < batch.size) length = options.minOneMessage ? batch.size : 0;
+    const slice = length === 0 ? null : this.#openLog().slice(batch.position, length);
+    return { status: 'ok', slice, firstBatch: batch };
+  }
+
   /** The first batch whose last offset is >= `offset`; null if there is none. */
-  positionFor(offset: number): BatchPosition | null;
-  /** The first record with a timestamp >= `timestampMs` and an offset >= `startOffset`; null if none. */
-  offsetForTimestamp(timestampMs: number, startOffset: number): TimestampOffset | null;
-  /** The first record that has the largest timestamp; null if no batch has one. */
-  maxTimestampOffset(): TimestampOffset | null;
-  /** Reads every batch header and answers the largest timestamp (R8: before retention deletes). */
-  confirmMaxTimestampMs(): Promise<number>;
+  positionFor(offset: number): BatchPosition | null {
+    this.#load();
+    const handle = this.#tail.find(offset);
+    if (handle !== -1) {
+      return {
+        position: this.#tail.positionOf(handle),
+        size: this.#tail.sizeOf(handle),
+        baseOffset: this.#tail.baseOffsetOf(handle) as Offset,
+        lastOffset: this.#tail.lastOffsetOf(handle) as Offset,
+      };
+    }
+    if (offset >= this.#nextOffset) return null;
+    const cursor = this.#locate(offset);
+    return cursor === null ? null : positionOf(cursor);
+  }
 
-  /** Cuts all batches whose last offset is >= `offset`; answers the bytes cut. Not synced. */
-  truncateTo(offset: number): number;
-
-  /** Makes what was appended before the call durable. An error poisons the segment (R3). */
-  flush(): Promise<void>;
-  flushSync(): void;
-  /** On roll: last time index entry, reserved blocks given back; no append after it. Not synced. */
-  seal(): void;
-  /** Writes the last time index entry and closes the files; slices stay valid. Idempotent. */
-  close(): void;
-  [Symbol.asyncDispose](): Promise<void>;
-
-  /** Renames the files to `.deleted`; slices and reads under way stay valid. */
-  renameDeleted(): void;
   /**
-   * After renameDeleted: closes, waits until no slice is held, unlinks. A missing file is no error.
+   * The first record with a timestamp >= `timestampMs` and an offset >= `startOffset`; null if there
+   * is none.
    */
-  unlinkDeleted(): Promise<void>;
+  offsetForTimestamp(timestampMs: number, startOffset: number): TimestampOffset | null {
+    if (this.maxTimestampMs < timestampMs) return null;
+    const slot = this.#timeIndex.floor(timestampMs);
+    let from = Math.max(startOffset, this.baseOffset);
+    if (slot >= 0) {
+      const entry = this.#locator.atTimeEntry(slot);
+      if (entry !== null) from = Math.max(from, entry.lastOffset);
+      else this.#examine();
+    }
+    return this.#scanForTimestamp(timestampMs, from);
+  }
+
+  #scanForTimestamp(timestampMs: number, startOffset: number): TimestampOffset | null {
+    const cursor = this.#locate(startOffset);
+    if (cursor === null) return null;
+    const { file } = this.#openLog();
+    do {
+      if (cursor.maxTimestamp < timestampMs) continue;
+      const found = firstRecordAt(file, cursor, timestampMs, startOffset);
+      if (found !== null) return found;
+    } while (this.#locator.advance(cursor));
+    return null;
+  }
+
+  /** The first record that has the largest timestamp; null if no batch has one. */
+  maxTimestampOffset(): TimestampOffset | null {
+    const timestampMs = this.maxTimestampMs;
+    if (timestampMs < 0) return null;
+    const cursor = this.#locate(this.baseOffset + this.#fold.maxTimestampOffset);
+    if (cursor === null) return null;
+    const found = firstRecordAt(this.#openLog().file, cursor, timestampMs, 0);
+    if (found !== null) return found;
+    // The header promises a record that compaction removed.
+    const offset = cursor.lastOffset as Offset;
+    return { timestampMs, offset, leaderEpoch: cursor.leaderEpoch };
+  }
+
+  /** Reads every batch header for the largest timestamp, before retention deletes on it (R8). */
+  async confirmMaxTimestampMs(): Promise<number> {
+    const cursor = this.#locator.walk();
+    let largest = -1;
+    for (let count = 1; this.#locator.advance(cursor); count++) {
+      largest = Math.max(largest, cursor.maxTimestamp);
+      if (count % WALK_TURN_COUNT === 0) await new Promise(setImmediate);
+    }
+    return largest;
+  }
+
+  /**
+   * Cuts all batches whose last offset is >= `offset`; answers the bytes cut. Not synced. Slices of
+   * what is cut fall short. Only of the segment that appends go to (see `activate`).
+   */
+  truncateTo(offset: number): number {
+    assert(this.#open && this.#active, 'truncate of an active segment');
+    const batch = this.positionFor(Math.max(offset, this.baseOffset));
+    if (batch === null) return 0;
+    const log = this.#openLog();
+    const cut = log.size - batch.position;
+    log.truncate(batch.position);
+    this.#nextOffset = batch.baseOffset;
+    this.#tail.clear();
+    this.#locator.damaged = this.#locator.damaged.filter(
+      (range) => range.endPosition <= batch.position,
+    );
+    this.#tailDamaged = false;
+    if (batch.position === 0) {
+      this.#firstTimestampMs = -1;
+      this.#createdMs = this.#options.clock.nowMs();
+    }
+    this.#attempt('truncate an index', () => this.#offsetIndex.truncateTo(batch.position));
+    const relative = batch.baseOffset - this.baseOffset;
+    this.#attempt('truncate an index', () => this.#timeIndex.truncateTo(relative));
+    this.#fold.restart();
+    if (!this.#walkTail()) this.#examine();
+    return cut;
+  }
+
+  /** Opens a sealed segment for appends again, after the ones behind it were removed. */
+  activate(): void {
+    assert(this.#open, 'activate a closed segment');
+    if (this.#active) return;
+    this.#load();
+    this.#log?.close();
+    this.#log = LogFile.open(this.#options.env, this.#path('log'), 'update');
+    this.#active = true;
+    this.#nextBaseOffset = null;
+    this.#reserve();
+  }
+
+  /**
+   * Makes what was appended before the call durable; callers during a sync share the next one. Index
+   * entries are written but not synced: they are rebuilt after a crash. An error poisons (R3).
+   */
+  flush(): Promise<void> {
+    if (this.#flushing === null) return this.#startFlush();
+    if (this.#nextFlush === null) {
+      const next = (): Promise<void> => {
+        this.#nextFlush = null;
+        return this.#startFlush();
+      };
+      this.#nextFlush = this.#flushing.then(next, next);
+    }
+    return this.#nextFlush;
+  }
+
+  flushSync(): void {
+    this.#writeIndexes();
+    this.#log?.datasyncSync();
+  }
+
+  /** On roll: last time index entry, reserved blocks given back; no append after it. Not synced. */
+  seal(): void {
+    assert(this.#open && this.#active, 'seal an active segment');
+    this.#finish();
+    this.#active = false;
+    this.#offsetIndex.close();
+    this.#timeIndex.close();
+  }
+
+  /** As seal, then closes the files; slices stay valid. Not synced. Idempotent. */
+  close(): void {
+    if (!this.#open) return;
+    if (this.#active && !this.poisoned) this.#finish();
+    this.#closeFiles();
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    this.close();
+    return Promise.resolve();
+  }
+
+  /**
+   * Renames the files to `.deleted`, the log first: a crash in between leaves indexes without a log,
+   * which the next start removes. Reads under way and slices stay valid.
+   */
+  renameDeleted(): void {
+    assert(!this.#deleted, 'deleted once');
+    const { env, dir } = this.#options;
+    for (const kind of ['log', 'index', 'timeindex', 'txnindex'] as const) {
+      const from = this.#path(kind);
+      if (kind !== 'log' && !env.exists(from)) continue;
+      env.rename(from, join(dir, formatFileName(this.baseOffset, kind, 'deleted')));
+    }
+    this.#deleted = true;
+    this.#active = false;
+  }
+
+  /** After renameDeleted: closes, waits until no slice is held, unlinks. */
+  async unlinkDeleted(): Promise<void> {
+    assert(this.#deleted, 'renamed before it is unlinked');
+    const log = this.#log;
+    this.close();
+    await log?.idle();
+    const { env } = this.#options;
+    for (const kind of ['log', 'index', 'timeindex', 'txnindex'] as const) {
+      const path = this.#path(kind);
+      if (env.exists(path)) env.unlink(path);
+    }
+  }
+
+  #path(kind: FileKind): string {
+    const name = formatFileName(this.baseOffset, kind, this.#deleted ? 'deleted' : 'live');
+    return join(this.#options.dir, name);
+  }
+
+  #openLog(): LogFile {
+    assert(this.#open, 'read of a closed segment');
+    this.#log ??= LogFile.open(this.#options.env, this.#path('log'), 'read');
+    return this.#log;
+  }
+
+  #reserve(): void {
+    const { segmentBytes } = this.#options.config;
+    if (segmentBytes >= RESERVE_SEGMENT_MIN) this.#log?.reserveUpTo(segmentBytes);
+  }
+
+  /** Loads what a sealed, clean segment left unread. */
+  #load(): void {
+    if (!this.#loaded && !this.#loadIndexes()) this.#examine();
+  }
+
+  /** Reads the indexes and walks from the last time entry to the end; false if anything is off. */
+  #loadIndexes(): boolean {
+    const offsetFault = this.#offsetIndex.load();
+    const timeFault = this.#timeIndex.load();
+    if (this.size > 0 && (offsetFault !== null || timeFault !== null)) return false;
+    this.#fold.restart();
+    this.#loaded = this.#walkTail();
+    return this.#loaded;
+  }
+
+  /**
+   * Finds next offset and largest timestamp: what the last time entry says, if its batch says so too,
+   * then the headers from there to the end. So a time index that was cut short costs a longer walk.
+   */
+  #walkTail(): boolean {
+    const cursor = this.#locator.walk();
+    const lastOffsetSlot = this.#offsetIndex.count - 1;
+    if (lastOffsetSlot >= 0 && this.#locator.atOffsetEntry(lastOffsetSlot) === null) return false;
+    const lastTimeSlot = this.#timeIndex.count - 1;
+    if (lastTimeSlot >= 0) {
+      const entry = this.#locator.atTimeEntry(lastTimeSlot);
+      if (entry === null) return false;
+      cursor.seek(entry.position, this.size);
+    }
+    this.#fold.setMaxTimestamp(-1, -1, -1, 0);
+    if (this.size === 0) this.#nextOffset = this.baseOffset;
+    const end = this.#nextBaseOffset ?? Number.POSITIVE_INFINITY;
+    while (cursor.next()) {
+      if (cursor.baseOffset < this.baseOffset || cursor.lastOffset >= end) return false;
+      if (!this.canHold(cursor.lastOffset)) return false;
+      this.#takeHeader(cursor);
+    }
+    return !cursor.malformed;
+  }
+
+  #takeHeader(cursor: HeaderCursor): void {
+    const relative = cursor.lastOffset - this.baseOffset;
+    const { maxTimestamp, maxTimestampHigh, maxTimestampLow } = cursor;
+    this.#fold.raise(maxTimestamp, maxTimestampHigh, maxTimestampLow, relative);
+    // Entries that had not reached the file are made again, in the heap.
+    const last = this.#offsetIndex.count - 1;
+    if (last < 0 || cursor.position > this.#offsetIndex.positionAt(last)) {
+      this.#fold.add(cursor.position, relative, this.#options.config.indexIntervalBytes);
+    }
+    if (this.#active) {
+      this.#tail.push(cursor.position, cursor.size, cursor.baseOffset, cursor.lastOffset);
+    }
+    this.#nextOffset = (cursor.lastOffset + 1) as Offset;
+  }
+
+  /** A cursor at the first batch with a last offset >= `offset`. Null: there is none. */
+  #locate(offset: number): HeaderCursor | null {
+    this.#load();
+    if (offset >= this.#nextOffset) return null;
+    const relative = Math.max(0, offset - this.baseOffset);
+    const found = this.#locator.find(relative);
+    // A damaged tail has offsets and no batches.
+    if (found !== null || this.#locator.damageAt(offset) !== null) return found;
+    // A batch must be there: the index, or a header on the way, is wrong.
+    this.#examine();
+    return this.#locator.find(relative);
+  }
+
+  /** Checks the whole log of a segment that is not clean, cuts a torn tail, compares the indexes. */
+  async #recover(options: SegmentOpenOptions): Promise<void> {
+    const log = this.#openLog();
+    const { recoveryPoint, onBatches } = options;
+    const check = this.#checkOptions(recoveryPoint);
+    const result = await checkSegmentInTurns({ ...check, onBatches });
+    const truncatedBytes = log.size - result.size;
+    if (truncatedBytes > 0) {
+      log.truncate(result.size);
+      await log.datasync();
+      this.#options.logger.warn('cut a torn tail', { path: log.path, bytes: truncatedBytes });
+    }
+    const indexesRebuilt = this.#adopt(result);
+    this.#recovery = { checked: true, truncatedBytes, indexesRebuilt };
+  }
+
+  /**
+   * Checks the whole log because an index or a header did not add up. Cuts nothing: what happens to a
+   * file in use is rot.
+   */
+  #examine(): void {
+    const { logger } = this.#options;
+    logger.warn('checking a segment: its index or its log is damaged', { path: this.#path('log') });
+    const nextOffset = this.#loaded ? this.#nextOffset : this.baseOffset;
+    const result = checkSegment(this.#checkOptions(Number.POSITIVE_INFINITY as Offset));
+    this.#adopt(result);
+    if (nextOffset <= this.#nextOffset) return;
+    // Offsets that were given out stay given out; those without a batch are in the damaged tail.
+    this.#nextOffset = nextOffset;
+    this.#locator.damaged = result.damaged.map((range) =>
+      range.endOffset === result.nextOffset ? { ...range, endOffset: nextOffset } : range,
+    );
+  }
+
+  #checkOptions(recoveryPoint: Offset): CheckOptions {
+    const { env, config } = this.#options;
+    return {
+      env,
+      file: this.#openLog().file,
+      size: this.size,
+      baseOffset: this.baseOffset,
+      nextBaseOffset: this.#nextBaseOffset,
+      recoveryPoint,
+      indexIntervalBytes: config.indexIntervalBytes,
+      indexBytesMax: config.indexBytesMax,
+    };
+  }
+
+  /** Takes over what a check found; true if an index on disk was not what the log says. */
+  #adopt(result: CheckResult): boolean {
+    const { fold } = result;
+    if (!this.#active) fold.finish();
+    this.#locator.damaged = result.damaged;
+    this.#tailDamaged = result.tailDamaged;
+    this.#nextOffset = result.nextOffset;
+    this.#firstTimestampMs = result.firstTimestampMs;
+    this.#tail.clear();
+    const offsets = this.#adoptIndex(this.#offsetIndex, fold.offsetIndex);
+    const times = this.#adoptIndex(this.#timeIndex, fold.timeIndex);
+    this.#fold.restart();
+    const { maxTimestamp, maxTimestampHigh, maxTimestampLow, maxTimestampOffset } = fold;
+    this.#fold.setMaxTimestamp(maxTimestamp, maxTimestampHigh, maxTimestampLow, maxTimestampOffset);
+    this.#loaded = true;
+    for (const { position, endPosition, offset, endOffset } of result.damaged) {
+      const fields = { path: this.#path('log'), position, endPosition, offset, endOffset };
+      this.#options.logger.error('a segment is damaged; this range is not served', fields);
+    }
+    return offsets || times;
+  }
+
+  #adoptIndex(index: SparseIndex, truth: SparseIndex): boolean {
+    const fault = index.load();
+    if (fault === null && index.fileIsExact() && sameBytes(index.bytes, truth.bytes)) return false;
+    this.#attempt('write an index', () => index.replaceBy(truth));
+    if (!this.#active) index.close();
+    return true;
+  }
+
+  /** Ends the indexes of a segment that gets no more appends, and trims the log's blocks. */
+  #finish(): void {
+    if (this.#loaded) this.#fold.finish();
+    this.#writeIndexes();
+    this.#attempt('trim a segment', () => this.#log?.trim());
+  }
+
+  #writeIndexes(): void {
+    this.#attempt('write an index', () => this.#offsetIndex.write());
+    this.#attempt('write an index', () => this.#timeIndex.write());
+  }
+
+  /** What fails here costs time later, not data: the log has it all. */
+  #attempt(what: string, call: () => void): void {
+    try {
+      call();
+    } catch (error) {
+      const fields = { path: this.#path('log'), error: String(error) };
+      this.#options.logger.warn(`could not ${what}`, fields);
+    }
+  }
+
+  #startFlush(): Promise<void> {
+    if (this.#log === null || !this.#open) return Promise.resolve();
+    this.#writeIndexes();
+    const flushing = this.#log.datasync().finally(() => {
+      if (this.#flushing === flushing) this.#flushing = null;
+    });
+    this.#flushing = flushing;
+    return flushing;
+  }
+
+  #closeFiles(): void {
+    this.#open = false;
+    this.#size = this.size;
+    this.#log?.close();
+    this.#offsetIndex.close();
+    this.#timeIndex.close();
+  }
+}
+
+function positionOf(cursor: HeaderCursor): BatchPosition {
+  return {
+    position: cursor.position,
+    size: cursor.size,
+    baseOffset: cursor.baseOffset as Offset,
+    lastOffset: cursor.lastOffset as Offset,
+  };
+}
+
+function sameBytes(a: Uint8Array, b: Uint8Array): boolean {
+  return a.length === b.length && a.every((byte, index) => byte === b[index]);
 }

@@ -1,0 +1,107 @@
+/**
+ * From an offset to its batch: index entry, then headers. Every entry is checked against the header
+ * it points to (R8), and damaged ranges are stepped over. Null always means "not found this way":
+ * whether the index lied or there is no such batch is for the segment to find out.
+ */
+
+import type { EnvFile } from '../file/env.js';
+import type { OffsetIndex } from '../index/offset-index.js';
+import type { TimeIndex } from '../index/time-index.js';
+import type { DamagedRange } from './check.js';
+import { HeaderCursor } from './scan.js';
+
+/** Bytes of one read where the batch is near, and on a walk over many. */
+const NEAR_WINDOW = 4096;
+const FAR_WINDOW = 64 * 1024;
+
+/** What a locator looks at. */
+export interface LocatorSource {
+  readonly baseOffset: number;
+  readonly offsetIndex: OffsetIndex;
+  readonly timeIndex: TimeIndex;
+  /** Opens the log if it is not open. */
+  file(): EnvFile;
+  /** Bytes of the log. */
+  size(): number;
+}
+
+export class BatchLocator {
+  /** In order of position; a sealed segment's are few. */
+  damaged: readonly DamagedRange[] = [];
+  #source: LocatorSource;
+
+  constructor(source: LocatorSource) {
+    this.#source = source;
+  }
+
+  /** A cursor before the first batch, for a walk. */
+  walk(): HeaderCursor {
+    return this.#cursor(0, FAR_WINDOW);
+  }
+
+  /** Moves to the next batch that is not damaged. */
+  advance(cursor: HeaderCursor): boolean {
+    for (const range of this.damaged) {
+      const { nextPosition } = cursor;
+      if (nextPosition < range.position || nextPosition >= range.endPosition) continue;
+      cursor.seek(range.endPosition, this.#source.size());
+    }
+    return cursor.next();
+  }
+
+  /** A cursor at the first batch with a relative last offset >= `relativeOffset`. */
+  find(relativeOffset: number): HeaderCursor | null {
+    const { offsetIndex, baseOffset } = this.#source;
+    const slot = offsetIndex.floor(relativeOffset);
+    const cursor = slot < 0 ? this.#first() : this.atOffsetEntry(slot);
+    while (cursor !== null && cursor.lastOffset - baseOffset < relativeOffset) {
+      if (!this.advance(cursor)) return null;
+    }
+    return cursor;
+  }
+
+  /** A cursor at the batch of an offset index entry, if it is that batch. */
+  atOffsetEntry(slot: number): HeaderCursor | null {
+    const { offsetIndex, baseOffset } = this.#source;
+    const position = offsetIndex.positionAt(slot);
+    const cursor = this.#cursor(position, NEAR_WINDOW);
+    if (!this.advance(cursor) || cursor.position !== position) return null;
+    return cursor.lastOffset - baseOffset === offsetIndex.keyAt(slot) ? cursor : null;
+  }
+
+  /** A cursor at the batch of a time index entry, if it has that offset and timestamp. */
+  atTimeEntry(slot: number): HeaderCursor | null {
+    const { timeIndex, baseOffset } = this.#source;
+    const relativeOffset = timeIndex.relativeOffsetAt(slot);
+    const cursor = this.find(relativeOffset);
+    if (cursor === null || cursor.lastOffset - baseOffset !== relativeOffset) return null;
+    return cursor.maxTimestamp === timeIndex.keyAt(slot) ? cursor : null;
+  }
+
+  /** The damaged range that `offset` is in. */
+  damageAt(offset: number): DamagedRange | null {
+    for (const range of this.damaged) {
+      if (offset >= range.offset && offset < range.endOffset) return range;
+    }
+    return null;
+  }
+
+  /** The first damaged byte at or after `position`, or `endPosition`. */
+  damageAfter(position: number, endPosition: number): number {
+    for (const range of this.damaged) {
+      if (range.position >= position) return Math.min(range.position, endPosition);
+    }
+    return endPosition;
+  }
+
+  #first(): HeaderCursor | null {
+    const cursor = this.#cursor(0, NEAR_WINDOW);
+    return this.advance(cursor) ? cursor : null;
+  }
+
+  #cursor(position: number, windowSize: number): HeaderCursor {
+    const cursor = new HeaderCursor(this.#source.file(), windowSize);
+    cursor.seek(position, this.#source.size());
+    return cursor;
+  }
+}
