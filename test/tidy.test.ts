@@ -40,7 +40,12 @@ for (const top of ['cli', 'public']) Object.assign(MAY_IMPORT, { [top]: ROOMS })
 
 /** What only some files may use: [what, pattern, files or folders that may]. */
 const RESERVED: readonly (readonly [string, RegExp, readonly string[]])[] = [
-  ['files', /['"](node:)?fs(\/promises)?['"]/, ['src/file/', 'src/native/binding.ts']],
+  [
+    'files',
+    /['"](node:)?fs(\/promises)?['"]/,
+    // The last reads the code of its WebAssembly library, once.
+    ['src/file/', 'src/native/binding.ts', 'src/record/compression/zstd-wasm.ts'],
+  ],
   ['sockets', /['"](node:)?(net|tls|dgram|http|https)['"]/, ['src/net/', 'src/console/']],
   [
     'the clock',

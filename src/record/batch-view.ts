@@ -79,7 +79,7 @@ export function attributesOf(bytes: Uint8Array, position: number): number {
 }
 
 /** Codec id of the records block; see compression/codec.ts. */
-export function compressionOf(bytes: Uint8Array, position: number): number {
+export function codecIdOf(bytes: Uint8Array, position: number): number {
   return attributesOf(bytes, position) & COMPRESSION_MASK;
 }
 

@@ -8,7 +8,7 @@
 
 import {
   baseOffsetOf,
-  compressionOf,
+  codecIdOf,
   isControlBatch,
   lastOffsetDeltaOf,
   maxTimestampOf,
@@ -50,7 +50,7 @@ export function recordsBlockOf(
 ): Uint8Array {
   const block = bytes.subarray(position + HEADER_SIZE, position + sizeOf(bytes, position));
   const sizeMax = options.sizeMax ?? RECORDS_SIZE_MAX;
-  const compression = compressionOf(bytes, position);
+  const compression = codecIdOf(bytes, position);
   // A batch that compaction emptied keeps its attributes and has no block.
   if (compression === 0 || block.length === 0) return block;
   return codecById(compression).decompress(block, { sizeMax });
