@@ -42,13 +42,13 @@ function splitProperty(line: string): { name: string; value: string } {
   const name = line.slice(0, at);
   let rest = line.slice(at).replace(/^[ \t\f]+/, '');
   if (rest.startsWith('=') || rest.startsWith(':')) rest = rest.slice(1).replace(/^[ \t\f]+/, '');
-  return { name: unescape(name), value: unescape(rest) };
+  return { name: unescaped(name), value: unescaped(rest) };
 }
 
 const ESCAPES: Readonly<Record<string, string>> = { t: '\t', n: '\n', r: '\r', f: '\f' };
 
-function unescape(text: string): string {
-  return text.replace(/\\(?:u([0-9a-fA-F]{4})|([^]))/g, (_, hex?: string, character?: string) =>
+function unescaped(text: string): string {
+  return text.replace(/\\(?:u([0-9a-fA-F]{4})|([\s\S]))/g, (_, hex?: string, character?: string) =>
     hex === undefined
       ? (ESCAPES[character as string] ?? (character as string))
       : String.fromCharCode(Number.parseInt(hex, 16)),

@@ -136,6 +136,7 @@ export class Controller {
   /** The topic's logs are open and durable, and it is in the image, when this resolves. */
   async createTopic(request: NewTopic): Promise<CreateTopicResult> {
     return this.#mutex.run(async () => {
+      await this.#finishDeleteOf(request.name);
       const problem = this.problemOf(request);
       if (problem !== null) return problem;
       const created = topic({ ...request, id: this.#newTopicId(), state: 'live' });
@@ -227,16 +228,34 @@ export class Controller {
     }
   }
 
-  /** After a failed creation: takes back what there is of it. What fails is left to the next start. */
+  /** After a failed creation: takes back what there is of it. What fails is left for later. */
   async #undoCreate(created: Topic): Promise<void> {
+    // From now on every write of the store has it as one to be deleted.
+    this.image.put(topic({ ...created, state: 'deleting' }));
     try {
-      await this.#store.write({ put: [topic({ ...created, state: 'deleting' })] });
-      await this.#deleteLogs(created.name, partitionNumbers(created));
       await this.#store.write({});
+      await this.#deleteLogs(created.name, partitionNumbers(created));
+      await this.#store.commit({ remove: [created.name] });
     } catch (error) {
       this.#logger.error('cannot take back a topic that was not created', {
         topic: created.name,
         cause: (error as Error).message,
+      });
+    }
+  }
+
+  /** A deletion that failed half way, or a creation that could not be taken back. */
+  async #finishDeleteOf(name: string): Promise<void> {
+    const entry = this.image.entry(name);
+    if (entry?.state !== 'deleting') return;
+    try {
+      await this.#deleteLogs(name, partitionNumbers(entry));
+      await this.#store.commit({ remove: [name] });
+    } catch (error) {
+      if (!(error instanceof MillraceError)) throw error;
+      this.#logger.error('cannot finish the deletion of a topic', {
+        topic: name,
+        cause: error.message,
       });
     }
   }
