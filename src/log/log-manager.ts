@@ -1,13 +1,34 @@
 /**
  * LogManager: all partition logs of one process, in one or more data directories.
+ *
+ *     open:   lock every directory -> meta.properties -> beforeLogs (cluster metadata) ->
+ *             take the clean-shutdown markers -> open the logs, a few at a time
+ *     run:    retention and checkpoints by the clock
+ *     close:  close the logs -> checkpoints -> markers -> unlock
+ *
+ * It knows directories, not topics: which topics ought to exist is the cluster metadata's business.
+ * A log that cannot be opened does not stop the others; it is in `failures`.
  */
 
-import type { Clock } from '../base/clock.js';
-import type { Logger } from '../base/logger.js';
+import { join } from 'node:path';
+import { setImmediate as yieldToLoop } from 'node:timers/promises';
+import { assert } from '../base/assert.js';
+import type { Clock, Timer } from '../base/clock.js';
+import { MillraceError } from '../base/errors.js';
+import { type Logger, silentLogger } from '../base/logger.js';
+import { Mutex } from '../base/mutex.js';
+import { OFFSET_ZERO, type Offset } from '../base/offset.js';
 import type { Random } from '../base/random.js';
 import type { Env } from '../file/env.js';
-import type { PartitionLog } from './partition-log.js';
+import type { OffsetCheckpoint } from './checkpoints.js';
+import { FileReaper } from './file-reaper.js';
+import { LogDir, type PartitionDirEntry } from './log-dir.js';
+import { LogFiles } from './log-files.js';
+import { formatDeletedDir, formatPartitionDir, type PartitionName } from './partition-dir.js';
+import { PartitionLog, type PartitionLogOptions } from './partition-log.js';
+import { settleMeta } from './settle-meta.js';
 import type { LogConfig } from './topic-config.js';
+import { topicNameProblem } from './topic-name.js';
 
 export interface LogManagerOptions {
   readonly env: Env;
@@ -18,26 +39,28 @@ export interface LogManagerOptions {
   readonly dirs: readonly string[];
   /** Of topics without an entry in `topicConfig`. */
   readonly config: LogConfig;
-  /** Asked once per topic while logs are opened, after `beforeLogs`. */
+  /** Asked for each partition while logs are opened, after `beforeLogs`. */
   readonly topicConfig?: (topic: string) => LogConfig | undefined;
   /** node.id, compared with and written to meta.properties. */
   readonly nodeId: number;
-  /** 22 characters; null: take the one in meta.properties, or draw one for a new directory. */
+  /** 22 characters; null: the one in meta.properties, or a new one for a new directory. */
   readonly clusterId: string | null;
   /**
    * Runs when every directory is locked and its meta.properties read, before a partition is opened:
    * the place to load cluster metadata that lives in a data directory.
    */
-  readonly beforeLogs?: (manager: {
-    readonly clusterId: string;
-    readonly dirs: readonly string[];
-  }) => Promise<void>;
-  /** log.retention.check.interval.ms, default 300000. */
+  readonly beforeLogs?: (found: BeforeLogs) => Promise<void>;
+  /** log.retention.check.interval.ms */
   readonly retentionCheckIntervalMs?: number;
-  /** log.flush.offset.checkpoint.interval.ms, default 60000: all three checkpoint files. */
+  /** log.flush.offset.checkpoint.interval.ms: all three checkpoint files. */
   readonly checkpointIntervalMs?: number;
-  /** num.recovery.threads.per.data.dir: how many logs are opened at a time, default 2. */
+  /** num.recovery.threads.per.data.dir: logs of a directory that are opened at a time. */
   readonly recoveryConcurrency?: number;
+}
+
+export interface BeforeLogs {
+  readonly clusterId: string;
+  readonly dirs: readonly string[];
 }
 
 export interface CreateLogOptions {
@@ -48,44 +71,357 @@ export interface CreateLogOptions {
   readonly config: LogConfig;
 }
 
-export interface PartitionDirectory {
-  readonly topic: string;
-  readonly partition: number;
-  /** From partition.metadata; null if the file is missing. */
-  readonly topicId: string | null;
+const RETENTION_CHECK_INTERVAL_MS = 300_000;
+const CHECKPOINT_INTERVAL_MS = 60_000;
+const RECOVERY_CONCURRENCY = 2;
+
+/** What the directory's checkpoints and marker say of a log. */
+type LogStart = Pick<PartitionLogOptions, 'clean' | 'recoveryPoint' | 'logStartOffset'>;
+
+const NEW_LOG: LogStart = { clean: true, recoveryPoint: OFFSET_ZERO, logStartOffset: OFFSET_ZERO };
+
+interface OpenLog {
+  readonly log: PartitionLog;
+  readonly dir: LogDir;
 }
 
-export interface LogManager {
+export class LogManager implements AsyncDisposable {
   readonly clusterId: string;
   readonly nodeId: number;
+  readonly #options: LogManagerOptions;
+  readonly #logger: Logger;
+  readonly #dirs: readonly LogDir[];
+  readonly #reaper: FileReaper;
+  /** By `TOPIC-PARTITION`. */
+  readonly #logs = new Map<string, OpenLog>();
+  readonly #creating = new Set<string>();
+  readonly #failures = new Map<string, Error>();
+  /** Directories that a clean shutdown can vouch for. */
+  readonly #clean = new Set<LogDir>();
+  readonly #housekeeping = new Mutex();
+  readonly #timers = new Set<Timer>();
+  #closing: Promise<void> | null = null;
+
+  /**
+   * Rejects with DIRECTORY_LOCKED (naming the holder), INCONSISTENT_META_PROPERTIES, or an I/O error;
+   * then nothing is left open or locked.
+   */
+  static async open(options: LogManagerOptions): Promise<LogManager> {
+    const dirs: LogDir[] = [];
+    const { env, logger = silentLogger } = options;
+    try {
+      for (const path of options.dirs) dirs.push(LogDir.open({ env, logger, path }));
+      const clusterId = await settleMeta(dirs, options);
+      await options.beforeLogs?.({ clusterId, dirs: options.dirs });
+      const manager = new LogManager(options, dirs, clusterId);
+      try {
+        await manager.#openLogs();
+      } catch (error) {
+        await manager.#abandon();
+        throw error;
+      }
+      manager.#start();
+      return manager;
+    } catch (error) {
+      for (const dir of dirs) dir.release();
+      throw error;
+    }
+  }
+
+  private constructor(options: LogManagerOptions, dirs: readonly LogDir[], clusterId: string) {
+    this.#options = options;
+    this.#logger = options.logger ?? silentLogger;
+    this.#dirs = dirs;
+    this.clusterId = clusterId;
+    this.nodeId = options.nodeId;
+    this.#reaper = new FileReaper(options.clock, this.#logger);
+  }
+
   /** Of the first data directory, as in meta.properties. */
-  readonly directoryId: string;
+  get directoryId(): string {
+    return this.#dirs[0]?.meta?.directoryId ?? '';
+  }
 
-  getLog(topic: string, partition: number): PartitionLog | undefined;
-  /** Every open partition, by topic then partition. */
-  partitions(): readonly PartitionDirectory[];
-  /** Topic names with an open partition. */
-  topics(): readonly string[];
+  /** Partitions whose directory could not be opened, by `TOPIC-PARTITION`. */
+  get failures(): ReadonlyMap<string, Error> {
+    return this.#failures;
+  }
+
+  getLog(topic: string, partition: number): PartitionLog | undefined {
+    return this.#logs.get(formatPartitionDir(topic, partition))?.log;
+  }
+
+  /** Every open log, by topic, then partition. */
+  logs(): readonly PartitionLog[] {
+    const logs = [...this.#logs.values()].map(({ log }) => log);
+    return logs.sort(
+      (a, b) => (a.topic < b.topic ? -1 : a.topic > b.topic ? 1 : 0) || a.partition - b.partition,
+    );
+  }
+
+  /** Names of the topics that have an open log, sorted. */
+  topics(): readonly string[] {
+    return [...new Set(this.logs().map((log) => log.topic))];
+  }
 
   /**
-   * Makes the directory and its first segment, durable before the promise resolves. Rejects with
-   * MillraceError ALREADY_EXISTS, INVALID_TOPIC, IO_ERROR, NO_SPACE.
+   * Makes the directory and its first segment, durable when it resolves. Rejects with ALREADY_EXISTS,
+   * INVALID_TOPIC, or an I/O error, and then leaves nothing behind.
    */
-  createLog(options: CreateLogOptions): Promise<PartitionLog>;
+  async createLog({ topic, partition, topicId, config }: CreateLogOptions): Promise<PartitionLog> {
+    const name = formatPartitionDir(topic, partition);
+    const problem = topicNameProblem(topic);
+    if (problem !== null) throw new MillraceError(problem, { code: 'INVALID_TOPIC' });
+    if (this.#closing !== null)
+      throw new MillraceError('the log manager is closed', { code: 'CLOSED' });
+    if (this.#logs.has(name) || this.#creating.has(name) || this.#failures.has(name)) {
+      throw new MillraceError(`${name} exists`, { code: 'ALREADY_EXISTS' });
+    }
+    const dir = this.#emptiestDir();
+    const { env } = this.#options;
+    const path = dir.pathOf(name);
+    if (env.exists(path)) throw new MillraceError(`${path} exists`, { code: 'ALREADY_EXISTS' });
+    this.#creating.add(name);
+    try {
+      await dir.forgetPartition(name);
+      env.mkdir(path);
+      await new LogFiles({ env, logger: this.#logger, dir: path }).writeTopicId(topicId);
+      const log = await this.#openLog(path, { topic, partition }, config, NEW_LOG);
+      await env.syncDir(path);
+      await env.syncDir(dir.path);
+      this.#logs.set(name, { log, dir });
+      return log;
+    } catch (error) {
+      this.#removeCreated(path);
+      throw error;
+    } finally {
+      this.#creating.delete(name);
+    }
+  }
+
   /**
-   * Renames the directory to `TOPIC-PARTITION.UUID-delete` (durable when the promise resolves), and
-   * unlinks it after file.delete.delay.ms, once no slice of it is retained. False: no such log.
+   * Closes the log and renames its directory, durable when it resolves; its files are unlinked after
+   * file.delete.delay.ms. Bytes of slices that are on their way stay. False: no such log.
    */
-  deleteLog(topic: string, partition: number): Promise<boolean>;
+  async deleteLog(topic: string, partition: number): Promise<boolean> {
+    const name = formatPartitionDir(topic, partition);
+    const entry = this.#logs.get(name);
+    if (entry === undefined) return false;
+    this.#logs.delete(name);
+    const { log, dir } = entry;
+    const { env, random } = this.#options;
+    log.discard();
+    const deleted = dir.pathOf(formatDeletedDir(topic, partition, random));
+    env.rename(log.path, deleted);
+    await env.syncDir(dir.path);
+    this.#reaper.schedule(log.config.fileDeleteDelayMs, () => this.#reap(deleted));
+    return true;
+  }
+
   /** For every open partition of the topic. */
-  updateConfig(topic: string, config: LogConfig): void;
+  updateConfig(topic: string, config: LogConfig): void {
+    for (const { log } of this.#logs.values()) if (log.topic === topic) log.updateConfig(config);
+  }
 
-  /** One retention pass now; the timer does the same. Answers the count of segments deleted. */
-  runRetention(): Promise<number>;
-  /** Writes the checkpoint files now; the timer does the same. */
-  checkpoint(): Promise<void>;
+  /** One retention pass over every log; answers the count of segments deleted. */
+  runRetention(): Promise<number> {
+    return this.#housekeeping.run(async () => {
+      let deleted = 0;
+      for (const { log } of [...this.#logs.values()]) {
+        try {
+          deleted += await log.applyRetention();
+        } catch (error) {
+          this.#logger.warn('retention failed', { dir: log.path, reason: String(error) });
+        }
+      }
+      return deleted;
+    });
+  }
 
-  /** Flushes and closes every log, writes checkpoints and the clean-shutdown marker, unlocks. Idempotent. */
-  close(): Promise<void>;
-  [Symbol.asyncDispose](): Promise<void>;
+  /** Writes the checkpoint files. Rejects with an I/O error; the old files then stay. */
+  checkpoint(): Promise<void> {
+    return this.#housekeeping.run(() => this.#checkpoint());
+  }
+
+  /**
+   * Closes every log, writes checkpoints and, where all went well, the clean-shutdown marker; unlocks.
+   * Never rejects: what could not be written is reported, and checked at the next start. Idempotent.
+   */
+  close(): Promise<void> {
+    this.#closing ??= this.#close();
+    return this.#closing;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close();
+  }
+
+  async #close(): Promise<void> {
+    this.#stopTimers();
+    await this.#housekeeping.run(async () => {
+      await this.#reaper.close();
+      const vouched = new Set(this.#clean);
+      await Promise.all(
+        [...this.#logs.values()].map(async ({ log, dir }) => {
+          if (!(await log.close())) vouched.delete(dir);
+        }),
+      );
+      try {
+        await this.#checkpoint();
+        for (const dir of vouched) await dir.leaveCleanMarker();
+      } catch (error) {
+        this.#logger.error('checkpoints not written', { reason: String(error) });
+      }
+    });
+    for (const dir of this.#dirs) dir.release();
+  }
+
+  /** After a failed open. */
+  async #abandon(): Promise<void> {
+    this.#closing = Promise.resolve();
+    await this.#reaper.close();
+    for (const { log } of this.#logs.values()) log.discard();
+  }
+
+  async #openLogs(): Promise<void> {
+    await Promise.all(this.#dirs.map((dir) => this.#openDir(dir)));
+  }
+
+  async #openDir(dir: LogDir): Promise<void> {
+    const clean = await dir.takeCleanMarker();
+    this.#clean.add(dir);
+    for (const name of dir.deletedDirs()) {
+      this.#reaper.schedule(0, () => this.#reap(dir.pathOf(name)));
+    }
+    const waiting = dir.partitionDirs();
+    const concurrency = this.#options.recoveryConcurrency ?? RECOVERY_CONCURRENCY;
+    const work = async (): Promise<void> => {
+      for (let entry = waiting.pop(); entry !== undefined; entry = waiting.pop()) {
+        await this.#openPartition(dir, entry, clean);
+      }
+    };
+    await Promise.all(Array.from({ length: concurrency }, work));
+  }
+
+  async #openPartition(dir: LogDir, entry: PartitionDirEntry, clean: boolean): Promise<void> {
+    const { name, topic } = entry;
+    const path = dir.pathOf(name);
+    const config = this.#options.topicConfig?.(topic) ?? this.#options.config;
+    const { recoveryPoints, logStartOffsets } = dir.checkpoints;
+    try {
+      if (this.#logs.has(name) || this.#creating.has(name)) {
+        throw new MillraceError(`${name} is in two data directories`, { code: 'DUPLICATE_LOG' });
+      }
+      this.#creating.add(name);
+      const recoveryPoint = recoveryPoints.get(name) ?? OFFSET_ZERO;
+      const logStartOffset = logStartOffsets.get(name) ?? OFFSET_ZERO;
+      const start = { clean, recoveryPoint, logStartOffset };
+      const log = await this.#openLog(path, entry, config, start);
+      this.#creating.delete(name);
+      this.#logs.set(name, { log, dir });
+    } catch (error) {
+      // The next start looks at it again, and closely.
+      this.#clean.delete(dir);
+      this.#failures.set(name, error instanceof Error ? error : new Error(String(error)));
+      this.#logger.error('log not opened', { dir: path, reason: String(error) });
+    }
+  }
+
+  #openLog(
+    path: string,
+    { topic, partition }: PartitionName,
+    config: LogConfig,
+    start: LogStart,
+  ): Promise<PartitionLog> {
+    const { env, clock, random } = this.#options;
+    const [logger, reaper] = [this.#logger, this.#reaper];
+    const of = { topic, partition, dir: path, config };
+    return PartitionLog.open({ env, clock, random, logger, reaper, ...of, ...start });
+  }
+
+  async #checkpoint(): Promise<void> {
+    for (const dir of this.#dirs) {
+      const before = dir.checkpoints;
+      const recoveryPoints = new Map<string, Offset>();
+      const logStartOffsets = new Map<string, Offset>();
+      const highWatermarks = new Map<string, Offset>();
+      for (const [name, entry] of this.#logs) {
+        if (entry.dir !== dir) continue;
+        const { log } = entry;
+        // What the epoch file lacks is found again only above the recovery point.
+        const kept = before.recoveryPoints.get(name) ?? OFFSET_ZERO;
+        const { recoveryPoint } = log;
+        recoveryPoints.set(name, (await log.epochsWritten()) ? recoveryPoint : kept);
+        if (log.logStartOffset > log.firstSegmentOffset) {
+          logStartOffsets.set(name, log.logStartOffset);
+        }
+        highWatermarks.set(name, log.highWatermark);
+      }
+      for (const name of this.#failures.keys()) {
+        copyEntry(before.recoveryPoints, recoveryPoints, name);
+        copyEntry(before.logStartOffsets, logStartOffsets, name);
+        copyEntry(before.highWatermarks, highWatermarks, name);
+      }
+      await dir.writeCheckpoints({ recoveryPoints, logStartOffsets, highWatermarks });
+    }
+  }
+
+  #start(): void {
+    const { retentionCheckIntervalMs, checkpointIntervalMs } = this.#options;
+    this.#every(retentionCheckIntervalMs ?? RETENTION_CHECK_INTERVAL_MS, () => this.runRetention());
+    this.#every(checkpointIntervalMs ?? CHECKPOINT_INTERVAL_MS, () => this.checkpoint());
+  }
+
+  /** Runs `task` again and again, an interval after it ended. */
+  #every(intervalMs: number, task: () => Promise<unknown>): void {
+    if (this.#closing !== null) return;
+    const timer = this.#options.clock.setTimer(intervalMs, () => {
+      this.#timers.delete(timer);
+      task()
+        .catch((error: unknown) => {
+          this.#logger.error('housekeeping failed', { reason: String(error) });
+        })
+        .finally(() => this.#every(intervalMs, task));
+    });
+    this.#timers.add(timer);
+  }
+
+  #stopTimers(): void {
+    for (const timer of this.#timers) timer.cancel();
+    this.#timers.clear();
+  }
+
+  #emptiestDir(): LogDir {
+    const counts = new Map(this.#dirs.map((dir) => [dir, 0]));
+    for (const { dir } of this.#logs.values()) counts.set(dir, (counts.get(dir) ?? 0) + 1);
+    const emptiest = [...counts].sort((a, b) => a[1] - b[1])[0];
+    assert(emptiest !== undefined, 'a log manager has a data directory');
+    return emptiest[0];
+  }
+
+  /** Unlinks the files of a deleted partition, a turn of the event loop each. */
+  async #reap(path: string): Promise<void> {
+    const { env } = this.#options;
+    for (const name of env.readdir(path)) {
+      env.unlink(join(path, name));
+      await yieldToLoop();
+    }
+    env.rmdir(path);
+  }
+
+  /** After a failed creation; what stays is an empty log at the next start. */
+  #removeCreated(path: string): void {
+    const { env } = this.#options;
+    try {
+      for (const name of env.readdir(path)) env.unlink(join(path, name));
+      env.rmdir(path);
+    } catch (error) {
+      this.#logger.warn('directory not removed', { path, reason: String(error) });
+    }
+  }
+}
+
+function copyEntry(from: OffsetCheckpoint, to: Map<string, Offset>, name: string): void {
+  const offset = from.get(name);
+  if (offset !== undefined) to.set(name, offset);
 }

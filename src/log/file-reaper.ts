@@ -1,0 +1,55 @@
+/**
+ * Deletes what was renamed, after file.delete.delay.ms: fetches that still send from a file, and
+ * people who look at it, get the time. What is not yet deleted when the process ends is found by its
+ * name and removed at the next start.
+ */
+
+import type { Clock, Timer } from '../base/clock.js';
+import type { Logger } from '../base/logger.js';
+
+export class FileReaper {
+  readonly #clock: Clock;
+  readonly #logger: Logger;
+  readonly #timers = new Set<Timer>();
+  readonly #running = new Set<Promise<void>>();
+  #closed = false;
+
+  constructor(clock: Clock, logger: Logger) {
+    this.#clock = clock;
+    this.#logger = logger;
+  }
+
+  /** Deletions that wait or run. */
+  get count(): number {
+    return this.#timers.size + this.#running.size;
+  }
+
+  /** Runs `task` after `delayMs`, unless closed before; a failure is reported and forgotten. */
+  schedule(delayMs: number, task: () => Promise<void>): void {
+    if (this.#closed) return;
+    const timer = this.#clock.setTimer(delayMs, () => {
+      this.#timers.delete(timer);
+      const run = this.#run(task).finally(() => this.#running.delete(run));
+      this.#running.add(run);
+    });
+    this.#timers.add(timer);
+  }
+
+  /** Waits for what runs; what waits stays renamed. */
+  async close(): Promise<void> {
+    this.#closed = true;
+    for (const timer of this.#timers) timer.cancel();
+    this.#timers.clear();
+    await Promise.all(this.#running);
+  }
+
+  async #run(task: () => Promise<void>): Promise<void> {
+    try {
+      await task();
+    } catch (error) {
+      this.#logger.warn('deletion failed, it is tried again at the next start', {
+        reason: String(error),
+      });
+    }
+  }
+}

@@ -1,0 +1,103 @@
+/**
+ * Durability of one partition: which offsets are on disk for sure (the recovery point), and the syncs
+ * that move it.
+ *
+ *     sealed segments, oldest first: fdatasync(.log) -> write snapshot -> fsync(directory)
+ *     active segment:                fdatasync(.log)
+ *
+ * One chain at a time, so the recovery point never passes a segment that is not durable. An error
+ * leaves the bytes in doubt for good: `flush` rejects, and its caller takes the log offline (R3).
+ */
+
+import type { Logger } from '../base/logger.js';
+import { Mutex } from '../base/mutex.js';
+import type { Offset } from '../base/offset.js';
+import type { Env } from '../file/env.js';
+import type { Segment } from '../segment/segment.js';
+import type { SegmentList } from '../segment/segment-list.js';
+import type { LogFiles } from './log-files.js';
+
+interface SealedSegment {
+  /** Null once deleted. */
+  segment: Segment | null;
+  /** Base offset of the segment after it. */
+  readonly endOffset: Offset;
+  /** Producer state of all batches below `endOffset`. */
+  readonly snapshot: Uint8Array;
+}
+
+export interface LogFlusherOptions {
+  readonly env: Env;
+  readonly logger: Logger;
+  readonly dir: string;
+  readonly files: LogFiles;
+  readonly segments: SegmentList<Segment>;
+  readonly recoveryPoint: Offset;
+}
+
+export class LogFlusher {
+  readonly #options: LogFlusherOptions;
+  readonly #mutex = new Mutex();
+  #recoveryPoint: Offset;
+  #sealed: SealedSegment[] = [];
+
+  constructor(options: LogFlusherOptions) {
+    this.#options = options;
+    this.#recoveryPoint = options.recoveryPoint;
+  }
+
+  /** Every offset below it is durable. */
+  get recoveryPoint(): Offset {
+    return this.#recoveryPoint;
+  }
+
+  /** Takes note of a roll; the next `flush` or `flushSealed` makes it durable. */
+  sealed(segment: Segment, endOffset: Offset, snapshot: Uint8Array): void {
+    this.#sealed.push({ segment, endOffset, snapshot });
+  }
+
+  /** A segment was deleted: it needs no sync any more. */
+  forget(segment: Segment): void {
+    for (const entry of this.#sealed) if (entry.segment === segment) entry.segment = null;
+  }
+
+  /** The log was cut. */
+  truncateTo(endOffset: Offset): void {
+    if (endOffset < this.#recoveryPoint) this.#recoveryPoint = endOffset;
+  }
+
+  flushSealed(): Promise<void> {
+    return this.#mutex.run(() => this.#flushSealed());
+  }
+
+  /** Everything below `logEndOffset`, which the caller has written, is durable when it resolves. */
+  flush(logEndOffset: Offset): Promise<void> {
+    return this.#mutex.run(async () => {
+      await this.#flushSealed();
+      await this.#options.segments.last?.flush();
+      this.#advance(logEndOffset);
+    });
+  }
+
+  async #flushSealed(): Promise<void> {
+    const { env, dir, files, logger } = this.#options;
+    for (;;) {
+      const entry = this.#sealed[0];
+      if (entry === undefined) return;
+      await entry.segment?.flush();
+      try {
+        await files.writeSnapshot(entry.endOffset, entry.snapshot);
+      } catch (error) {
+        // Without it the next start scans further back.
+        logger.warn('producer snapshot not written', { dir, reason: String(error) });
+      }
+      await env.syncDir(dir);
+      this.#sealed.shift();
+      this.#advance(entry.endOffset);
+    }
+  }
+
+  #advance(offset: Offset): void {
+    if (offset > this.#recoveryPoint) this.#recoveryPoint = offset;
+  }
+}

@@ -1,0 +1,197 @@
+/**
+ * LogDir: one data directory, taken by this process.
+ *
+ *     .lock                 the kernel lock (R12)
+ *     meta.properties       node and cluster it belongs to
+ *     .kafka_cleanshutdown  there from a clean close to the next open
+ *     *-checkpoint          recovery points, log start offsets, high watermarks
+ *     TOPIC-PARTITION/      see partition-dir.ts
+ *
+ * The marker goes before the first log is opened and comes back after everything else was written, so
+ * a crash in between is never taken for a clean shutdown.
+ */
+
+import { join } from 'node:path';
+import type { Logger } from '../base/logger.js';
+import { Mutex } from '../base/mutex.js';
+import type { Offset } from '../base/offset.js';
+import type { DirLock } from '../file/dir-lock.js';
+import type { Env } from '../file/env.js';
+import {
+  CLEAN_SHUTDOWN_FILE,
+  formatCleanShutdown,
+  formatOffsetCheckpoint,
+  HIGH_WATERMARK_FILE,
+  LOG_START_FILE,
+  type OffsetCheckpoint,
+  parseOffsetCheckpoint,
+  RECOVERY_POINT_FILE,
+} from './checkpoints.js';
+import {
+  formatMetaProperties,
+  META_PROPERTIES_FILE,
+  type MetaProperties,
+  parseMetaProperties,
+} from './meta-properties.js';
+import { isDeletedDir, type PartitionName, parsePartitionDir } from './partition-dir.js';
+
+/** What the checkpoint files say, by `TOPIC-PARTITION`. */
+export interface LogDirCheckpoints {
+  readonly recoveryPoints: OffsetCheckpoint;
+  readonly logStartOffsets: OffsetCheckpoint;
+  readonly highWatermarks: OffsetCheckpoint;
+}
+
+export interface PartitionDirEntry extends PartitionName {
+  readonly name: string;
+}
+
+export interface LogDirOptions {
+  readonly env: Env;
+  readonly logger: Logger;
+  readonly path: string;
+}
+
+export class LogDir {
+  readonly path: string;
+  readonly #env: Env;
+  readonly #logger: Logger;
+  readonly #lock: DirLock;
+  readonly #writing = new Mutex();
+  #meta: MetaProperties | null;
+  #checkpoints: LogDirCheckpoints;
+
+  /** Makes the directory if it is missing and locks it; DirLockedError if another process has it. */
+  static open({ env, logger, path }: LogDirOptions): LogDir {
+    env.mkdir(path);
+    const lock = env.lockDir(path);
+    try {
+      return new LogDir(env, logger, path, lock);
+    } catch (error) {
+      lock.release();
+      throw error;
+    }
+  }
+
+  private constructor(env: Env, logger: Logger, path: string, lock: DirLock) {
+    this.path = path;
+    this.#env = env;
+    this.#logger = logger;
+    this.#lock = lock;
+    const meta = this.#read(META_PROPERTIES_FILE);
+    this.#meta = meta === null ? null : parseMetaProperties(meta);
+    if (meta !== null && this.#meta === null) {
+      logger.warn('meta.properties is corrupt and is written anew', { dir: path });
+    }
+    this.#checkpoints = {
+      recoveryPoints: this.#readCheckpoint(RECOVERY_POINT_FILE),
+      logStartOffsets: this.#readCheckpoint(LOG_START_FILE),
+      highWatermarks: this.#readCheckpoint(HIGH_WATERMARK_FILE),
+    };
+  }
+
+  /** Null in a new directory. */
+  get meta(): MetaProperties | null {
+    return this.#meta;
+  }
+
+  /** As last read or written. */
+  get checkpoints(): LogDirCheckpoints {
+    return this.#checkpoints;
+  }
+
+  pathOf(name: string): string {
+    return join(this.path, name);
+  }
+
+  async writeMeta(meta: MetaProperties): Promise<void> {
+    await this.#write(META_PROPERTIES_FILE, formatMetaProperties(meta));
+    this.#meta = meta;
+  }
+
+  /** Takes the clean-shutdown marker away, durably; answers whether it was there. */
+  async takeCleanMarker(): Promise<boolean> {
+    const path = join(this.path, CLEAN_SHUTDOWN_FILE);
+    if (!this.#env.exists(path)) return false;
+    this.#env.unlink(path);
+    await this.#env.syncDir(this.path);
+    return true;
+  }
+
+  leaveCleanMarker(): Promise<void> {
+    return this.#write(CLEAN_SHUTDOWN_FILE, formatCleanShutdown(-1));
+  }
+
+  /** Live partition directories, in no particular order. */
+  partitionDirs(): PartitionDirEntry[] {
+    const found: PartitionDirEntry[] = [];
+    for (const name of this.#env.readdir(this.path)) {
+      const parsed = parsePartitionDir(name);
+      if (parsed !== null && this.#env.stat(join(this.path, name))?.directory === true) {
+        found.push({ ...parsed, name });
+      }
+    }
+    return found;
+  }
+
+  /** Directories that were deleted before the process ended. */
+  deletedDirs(): string[] {
+    return this.#env.readdir(this.path).filter(isDeletedDir);
+  }
+
+  /** Replaces the three files, one after the other; each is whole after a crash. */
+  writeCheckpoints(checkpoints: LogDirCheckpoints): Promise<void> {
+    return this.#writing.run(async () => {
+      const { recoveryPoints, logStartOffsets, highWatermarks } = checkpoints;
+      await this.#write(RECOVERY_POINT_FILE, formatOffsetCheckpoint(recoveryPoints));
+      await this.#write(LOG_START_FILE, formatOffsetCheckpoint(logStartOffsets));
+      await this.#write(HIGH_WATERMARK_FILE, formatOffsetCheckpoint(highWatermarks));
+      this.#checkpoints = checkpoints;
+    });
+  }
+
+  /** Drops what the files say of a partition, so that a new one of its name does not inherit it. */
+  async forgetPartition(name: string): Promise<void> {
+    const { recoveryPoints, logStartOffsets, highWatermarks } = this.#checkpoints;
+    if (![recoveryPoints, logStartOffsets, highWatermarks].some((map) => map.has(name))) return;
+    await this.writeCheckpoints({
+      recoveryPoints: without(recoveryPoints, name),
+      logStartOffsets: without(logStartOffsets, name),
+      highWatermarks: without(highWatermarks, name),
+    });
+  }
+
+  /** Unlocks. Idempotent. */
+  release(): void {
+    this.#lock.release();
+  }
+
+  #write(name: string, text: string): Promise<void> {
+    return this.#env.writeFileAtomic(join(this.path, name), Buffer.from(text));
+  }
+
+  #readCheckpoint(name: string): OffsetCheckpoint {
+    const text = this.#read(name);
+    const offsets = text === null ? null : parseOffsetCheckpoint(text);
+    if (text !== null && offsets === null) {
+      this.#logger.warn('checkpoint ignored', { dir: this.path, name });
+    }
+    return offsets ?? new Map<string, Offset>();
+  }
+
+  #read(name: string): string | null {
+    const path = join(this.path, name);
+    try {
+      return this.#env.exists(path) ? this.#env.readFile(path).toString('utf8') : null;
+    } catch (error) {
+      this.#logger.warn('file not read', { path, reason: String(error) });
+      return null;
+    }
+  }
+}
+
+function without(offsets: OffsetCheckpoint, name: string): OffsetCheckpoint {
+  const rest = new Map(offsets);
+  rest.delete(name);
+  return rest;
+}

@@ -1,0 +1,119 @@
+/**
+ * Reads and lookups over the segments of a partition. Synchronous; nothing is written. What lies at
+ * or above the high watermark is never answered.
+ */
+
+import { assert } from '../base/assert.js';
+import { MillraceError } from '../base/errors.js';
+import type { Offset } from '../base/offset.js';
+import type { Segment } from '../segment/segment.js';
+import type { SegmentList } from '../segment/segment-list.js';
+import type { LogOffsets } from './offsets.js';
+import type {
+  AbortedTransaction,
+  ReadFailure,
+  ReadOptions,
+  ReadResult,
+  TimestampOffset,
+} from './results.js';
+
+const NO_ABORTED: readonly AbortedTransaction[] = [];
+
+export class LogReader {
+  readonly #segments: SegmentList<Segment>;
+  readonly #offsets: LogOffsets;
+
+  constructor(segments: SegmentList<Segment>, offsets: LogOffsets) {
+    this.#segments = segments;
+    this.#offsets = offsets;
+  }
+
+  read(offset: number, options: ReadOptions): ReadResult {
+    const { logStartOffset, highWatermark, lastStableOffset, logEndOffset } = this.#offsets;
+    if (!(offset >= logStartOffset && offset <= logEndOffset)) {
+      return this.failure(
+        'OFFSET_OUT_OF_RANGE',
+        `offset ${offset} is outside [${logStartOffset}, ${logEndOffset}]`,
+      );
+    }
+    const committed = options.isolation === 'read_committed';
+    const bound = committed ? lastStableOffset : highWatermark;
+    if (offset >= bound) return this.#success(null, committed);
+    try {
+      return this.#readBelow(offset, bound, options, committed);
+    } catch (error) {
+      // A sector that cannot be read spoils this range, not the log.
+      if (!(error instanceof MillraceError)) throw error;
+      return this.failure('KAFKA_STORAGE_ERROR', error.message);
+    }
+  }
+
+  #readBelow(offset: number, bound: Offset, options: ReadOptions, committed: boolean): ReadResult {
+    const { maxBytes, minOneMessage } = options;
+    for (let index = Math.max(0, this.#segments.floorIndex(offset)); ; index++) {
+      const segment = this.#segments.at(index);
+      if (segment === null || segment.baseOffset >= bound) return this.#success(null, committed);
+      const from = Math.max(offset, segment.baseOffset);
+      const endPosition = this.#endPosition(segment, bound);
+      const read = segment.read(
+        from,
+        maxBytes,
+        endPosition === null ? { minOneMessage } : { minOneMessage, endPosition },
+      );
+      if (read.status === 'ok') return this.#success(read.slice, committed);
+      if (read.status === 'damaged') {
+        return this.failure('CORRUPT_MESSAGE', `the log is damaged at offset ${read.range.offset}`);
+      }
+    }
+  }
+
+  /** Where `bound` begins in the segment; null: the segment lies wholly below it. */
+  #endPosition(segment: Segment, bound: Offset): number | null {
+    // Nearly always everything written is visible.
+    if (bound === this.#offsets.logEndOffset) return null;
+    const next = this.#segments.higher(segment.baseOffset);
+    if (next !== null && next.baseOffset <= bound) return null;
+    return segment.positionFor(bound)?.position ?? null;
+  }
+
+  /** The earliest visible record at or after `timestampMs`. */
+  offsetForTimestamp(timestampMs: number): TimestampOffset | null {
+    const { logStartOffset, highWatermark } = this.#offsets;
+    for (const segment of this.#segments) {
+      if (segment.maxTimestampMs < timestampMs) continue;
+      const found = segment.offsetForTimestamp(timestampMs, logStartOffset);
+      if (found !== null) return found.offset < highWatermark ? found : null;
+    }
+    return null;
+  }
+
+  /** The visible record with the largest timestamp. */
+  maxTimestampOffset(): TimestampOffset | null {
+    let newest: Segment | null = null;
+    for (const segment of this.#segments) {
+      if (newest === null || segment.maxTimestampMs > newest.maxTimestampMs) newest = segment;
+    }
+    const found = newest?.maxTimestampOffset() ?? null;
+    const { logStartOffset, highWatermark } = this.#offsets;
+    if (found === null || found.offset < logStartOffset) return null;
+    return found.offset < highWatermark ? found : null;
+  }
+
+  failure(error: ReadFailure['error'], message: string): ReadFailure {
+    return { ok: false, error, message, ...this.#offsets.snapshot() };
+  }
+
+  #success(slice: (ReadResult & { ok: true })['slice'], committed: boolean): ReadResult {
+    const offsets = this.#offsets;
+    assert(slice === null || slice.length > 0, 'a slice has bytes');
+    return {
+      ok: true,
+      slice,
+      abortedTransactions: committed ? NO_ABORTED : null,
+      logStartOffset: offsets.logStartOffset,
+      lastStableOffset: offsets.lastStableOffset,
+      highWatermark: offsets.highWatermark,
+      logEndOffset: offsets.logEndOffset,
+    };
+  }
+}

@@ -1,0 +1,65 @@
+/**
+ * The four offsets of a partition, and the one place that moves them:
+ *
+ *     log start  <=  last stable  <=  high watermark  <=  log end
+ *
+ * Offsets below the high watermark are visible, below the last stable offset visible to
+ * read_committed. The log end is the next offset to be written.
+ */
+
+import { assert } from '../base/assert.js';
+import type { Offset } from '../base/offset.js';
+import type { OffsetsSnapshot } from './results.js';
+
+export class LogOffsets implements OffsetsSnapshot {
+  #logStart: Offset;
+  #lastStable: Offset;
+  #highWatermark: Offset;
+  #logEnd: Offset;
+
+  /** A log of which everything up to its end is visible. */
+  constructor(logStart: Offset, logEnd: Offset) {
+    assert(logStart <= logEnd, 'a log starts before it ends');
+    this.#logStart = logStart;
+    this.#lastStable = logEnd;
+    this.#highWatermark = logEnd;
+    this.#logEnd = logEnd;
+  }
+
+  get logStartOffset(): Offset {
+    return this.#logStart;
+  }
+
+  get lastStableOffset(): Offset {
+    return this.#lastStable;
+  }
+
+  get highWatermark(): Offset {
+    return this.#highWatermark;
+  }
+
+  get logEndOffset(): Offset {
+    return this.#logEnd;
+  }
+
+  /** Sets all four; asserts their order. */
+  move(logStart: Offset, lastStable: Offset, highWatermark: Offset, logEnd: Offset): void {
+    assert(
+      logStart <= lastStable && lastStable <= highWatermark && highWatermark <= logEnd,
+      `offsets out of order: ${logStart} ${lastStable} ${highWatermark} ${logEnd}`,
+    );
+    this.#logStart = logStart;
+    this.#lastStable = lastStable;
+    this.#highWatermark = highWatermark;
+    this.#logEnd = logEnd;
+  }
+
+  snapshot(): OffsetsSnapshot {
+    return {
+      logStartOffset: this.#logStart,
+      lastStableOffset: this.#lastStable,
+      highWatermark: this.#highWatermark,
+      logEndOffset: this.#logEnd,
+    };
+  }
+}
