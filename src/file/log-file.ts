@@ -31,6 +31,8 @@ export class LogFile {
   #reserveMax = 0;
   #poison: MillraceError | null = null;
   #open = true;
+  #syncing: Promise<void> | null = null;
+  #nextSync: Promise<void> | null = null;
 
   private constructor(file: EnvFile, size: number) {
     this.path = file.path;
@@ -57,6 +59,11 @@ export class LogFile {
   /** In bytes: position of the next append. */
   get size(): number {
     return this.#size;
+  }
+
+  /** A sync is under way. */
+  get syncing(): boolean {
+    return this.#syncing !== null;
   }
 
   /** Why nothing can be appended any more, or null. */
@@ -96,8 +103,32 @@ export class LogFile {
     if (this.#reservedEnd > this.#size) this.truncate(this.#size);
   }
 
-  /** Makes what was appended before the call durable. */
-  async datasync(): Promise<void> {
+  /**
+   * Makes what was appended before the call durable. One sync runs at a time: callers during it share
+   * the next one, which covers them all.
+   */
+  datasync(): Promise<void> {
+    if (this.#syncing === null) return this.#startSync();
+    if (this.#nextSync === null) {
+      const next = (): Promise<void> => {
+        this.#nextSync = null;
+        return this.#startSync();
+      };
+      this.#nextSync = this.#syncing.then(next, next);
+    }
+    return this.#nextSync;
+  }
+
+  #startSync(): Promise<void> {
+    const syncing = this.#sync().finally(() => {
+      if (this.#syncing === syncing) this.#syncing = null;
+    });
+    this.#syncing = syncing;
+    return syncing;
+  }
+
+  async #sync(): Promise<void> {
+    if (!this.#open) throw new MillraceError(`${this.path} was closed`, { code: 'CLOSED' });
     if (this.#poison !== null) throw this.#poisoned();
     try {
       await this.#shared.file.datasync();
@@ -105,7 +136,7 @@ export class LogFile {
       this.#poison ??= poisonFrom(error);
       throw error;
     }
-    // A sync that failed meanwhile took the error with it: this one's success proves nothing.
+    // A write that failed meanwhile leaves the file in doubt: no ack on the strength of this sync.
     if (this.#poison !== null) throw this.#poisoned();
   }
 

@@ -89,7 +89,7 @@ export abstract class SparseIndex implements KeyTable {
       return 'unreadable';
     }
     const fault = this.#take(bytes);
-    if (fault !== null) this.#reset(0);
+    if (fault !== null) this.#reset();
     return fault;
   }
 
@@ -153,12 +153,19 @@ export abstract class SparseIndex implements KeyTable {
   /** Replaces everything by the entries of `other`, in the heap and in the file. */
   replaceBy(other: SparseIndex): void {
     assert(other.entrySize === this.entrySize, 'the same kind of index');
-    this.#reset(0);
+    this.#reset();
     this.#setBytes(other.bytes.slice());
     this.#count = other.count;
     this.#file ??= this.#openFile();
     this.#file.truncate(0);
     this.write();
+  }
+
+  /** Forgets the entries and closes the file, unless some are nowhere else; `load` brings them back. */
+  unload(): void {
+    if (this.#writtenCount < this.#count) return;
+    this.#reset();
+    this.close();
   }
 
   /** Whether the file is exactly the entries: neither short nor with anything behind them. */
@@ -170,7 +177,7 @@ export abstract class SparseIndex implements KeyTable {
   createFile(): void {
     this.#file ??= this.#env.open(this.path, 'create');
     this.#file.truncate(0);
-    this.#reset(0);
+    this.#reset();
   }
 
   /** What is not written is lost; the entries stay readable. Idempotent. */
@@ -191,10 +198,10 @@ export abstract class SparseIndex implements KeyTable {
     return file;
   }
 
-  #reset(writtenCount: number): void {
+  #reset(): void {
     this.#setBytes(new Uint8Array(0));
     this.#count = 0;
-    this.#writtenCount = writtenCount;
+    this.#writtenCount = 0;
   }
 
   #setBytes(bytes: Uint8Array): void {

@@ -20,14 +20,10 @@
  * It does not know of high watermarks, retention, or producers.
  */
 
-import { join } from 'node:path';
 import { assert } from '../base/assert.js';
 import { MillraceError } from '../base/errors.js';
 import type { Offset } from '../base/offset.js';
 import { LogFile } from '../file/log-file.js';
-import { OffsetIndex } from '../index/offset-index.js';
-import type { SparseIndex } from '../index/sparse-index.js';
-import { TimeIndex } from '../index/time-index.js';
 import {
   baseOffsetOf,
   lastOffsetOf,
@@ -44,10 +40,10 @@ import {
   checkSegmentInTurns,
   type DamagedRange,
 } from './check.js';
-import { IndexFold } from './index-fold.js';
-import { type FileKind, formatFileName } from './names.js';
 import { RELATIVE_OFFSET_MAX } from './roll-policy.js';
 import type { HeaderCursor } from './scan.js';
+import { SegmentFiles } from './segment-files.js';
+import { SegmentIndexes } from './segment-indexes.js';
 import type {
   BatchPosition,
   SegmentOpenOptions,
@@ -85,13 +81,12 @@ const NOTHING_DONE: SegmentRecovery = {
 export class Segment implements AsyncDisposable {
   readonly baseOffset: Offset;
   #options: SegmentOptions;
+  #files: SegmentFiles;
   /** Null: sealed and not opened yet. */
   #log: LogFile | null;
   #size: number;
   #active: boolean;
-  #offsetIndex: OffsetIndex;
-  #timeIndex: TimeIndex;
-  #fold: IndexFold;
+  #indexes: SegmentIndexes;
   #locator: BatchLocator;
   /** Whether indexes, next offset and largest timestamp are known. */
   #loaded = false;
@@ -103,36 +98,32 @@ export class Segment implements AsyncDisposable {
   #tail = new TailCache();
   #tailDamaged = false;
   #recovery = NOTHING_DONE;
-  #flushing: Promise<void> | null = null;
-  #nextFlush: Promise<void> | null = null;
   #open = true;
-  #deleted = false;
+  /** Read since the last unloadIfIdle. */
+  #used = false;
 
   private constructor(
     options: SegmentOptions,
+    files: SegmentFiles,
     log: LogFile | null,
-    size: number,
     nextBaseOffset: Offset | null,
   ) {
     this.baseOffset = options.baseOffset;
     this.#options = options;
+    this.#files = files;
     this.#log = log;
-    this.#size = size;
+    this.#size = 0;
     this.#active = nextBaseOffset === null;
     this.#nextBaseOffset = nextBaseOffset;
     this.#nextOffset = options.baseOffset;
     this.#createdMs = options.clock.nowMs();
-    const bytesMax = options.config.indexBytesMax;
-    const { env, baseOffset } = options;
-    const offsetIndex = new OffsetIndex({ env, path: this.#path('index'), bytesMax });
-    const timeIndex = new TimeIndex({ env, path: this.#path('timeindex'), bytesMax });
-    this.#offsetIndex = offsetIndex;
-    this.#timeIndex = timeIndex;
-    this.#fold = new IndexFold(offsetIndex, timeIndex);
+    const { env, logger, dir, baseOffset, config } = options;
+    const bytesMax = config.indexBytesMax;
+    this.#indexes = new SegmentIndexes({ env, logger, dir, baseOffset, bytesMax });
     this.#locator = new BatchLocator({
       baseOffset,
-      offsetIndex,
-      timeIndex,
+      offsetIndex: this.#indexes.offset,
+      timeIndex: this.#indexes.time,
       file: () => this.#openLog().file,
       size: () => this.size,
     });
@@ -143,15 +134,14 @@ export class Segment implements AsyncDisposable {
    * after an error. In durable mode the caller syncs the directory before it acknowledges (R4).
    */
   static create(options: SegmentOptions): Segment {
-    const path = join(options.dir, formatFileName(options.baseOffset, 'log'));
-    const log = LogFile.open(options.env, path, 'create-new');
-    const segment = new Segment(options, log, 0, null);
+    const files = new SegmentFiles(options);
+    const log = LogFile.open(options.env, files.path('log'), 'create-new');
+    const segment = new Segment(options, files, log, null);
     try {
-      segment.#offsetIndex.createFile();
-      segment.#timeIndex.createFile();
+      segment.#indexes.create();
     } catch (error) {
       segment.#closeFiles();
-      options.env.unlink(path);
+      options.env.unlink(log.path);
       throw error;
     }
     segment.#loaded = true;
@@ -166,17 +156,19 @@ export class Segment implements AsyncDisposable {
    */
   static async open(options: SegmentOpenOptions): Promise<Segment> {
     const { env, clean, nextBaseOffset } = options;
-    const path = join(options.dir, formatFileName(options.baseOffset, 'log'));
     const active = nextBaseOffset === null;
+    const files = new SegmentFiles(options);
+    const path = files.path('log');
     if (clean && !active) {
       const stat = env.stat(path);
       if (stat === null) throw new MillraceError(`${path} is missing`, { code: 'NOT_FOUND' });
-      const segment = new Segment(options, null, stat.size, nextBaseOffset);
+      const segment = new Segment(options, files, null, nextBaseOffset);
+      segment.#size = stat.size;
       segment.#createdMs = stat.modifiedMs;
       return segment;
     }
     const log = LogFile.open(env, path, active ? 'update' : 'read');
-    const segment = new Segment(options, log, log.size, nextBaseOffset);
+    const segment = new Segment(options, files, log, nextBaseOffset);
     try {
       segment.#createdMs = env.stat(path)?.modifiedMs ?? segment.#createdMs;
       if (!clean || !segment.#loadIndexes()) await segment.#recover(options);
@@ -207,7 +199,7 @@ export class Segment implements AsyncDisposable {
   /** Largest batch timestamp, -1 if none. A sealed one may have to read; see confirmMaxTimestampMs. */
   get maxTimestampMs(): number {
     this.#load();
-    return this.#fold.maxTimestamp;
+    return this.#indexes.fold.maxTimestamp;
   }
 
   /** Max timestamp of the first batch, by which time-based rolling goes; -1 if none. */
@@ -235,7 +227,7 @@ export class Segment implements AsyncDisposable {
 
   /** An index has no room for another entry: roll. */
   get indexFull(): boolean {
-    return this.#offsetIndex.isFull || this.#timeIndex.isFull;
+    return this.#indexes.isFull;
   }
 
   /** Ranges that are kept and not served. Of a sealed segment that was clean: found when met. */
@@ -257,31 +249,13 @@ export class Segment implements AsyncDisposable {
     const log = this.#log;
     assert(log !== null && this.#open && this.#active && !this.#tailDamaged, 'append to an active');
     const position = log.size;
-    const size = this.#assertChain(chunks);
+    const { size, lastOffset } = measureChain(chunks, this.#nextOffset);
+    assert(this.canHold(lastOffset), 'the segment can hold these offsets');
     log.append(chunks, size);
     let at = position;
     for (const chunk of chunks) at = this.#appended(chunk, at);
     assert(at === log.size, 'as many bytes as were written');
-    if (this.#offsetIndex.writeDue) this.#writeIndexes();
-  }
-
-  /** Batches follow each other and the log; answers their size. */
-  #assertChain(chunks: readonly Uint8Array[]): number {
-    let size = 0;
-    let next: number = this.#nextOffset;
-    for (const chunk of chunks) {
-      let at = 0;
-      while (at < chunk.length) {
-        assert(at + HEADER_SIZE <= chunk.length, 'whole batches');
-        assert(baseOffsetOf(chunk, at) >= next, 'offsets rise');
-        next = lastOffsetOf(chunk, at) + 1;
-        at += sizeOf(chunk, at);
-      }
-      assert(at === chunk.length, 'whole batches');
-      size += chunk.length;
-    }
-    assert(size > 0 && this.canHold(next - 1), 'the segment can hold these offsets');
-    return size;
+    this.#indexes.maybeWrite();
   }
 
   /** Takes note of the batches of `chunk`, which were written at `position`. */
@@ -294,8 +268,8 @@ export class Segment implements AsyncDisposable {
       const high = readInt32(chunk, at + MAX_TIMESTAMP);
       const low = readInt32(chunk, at + MAX_TIMESTAMP + 4);
       if (position + at === 0) this.#firstTimestampMs = timestamp;
-      this.#fold.raise(timestamp, high, low, lastOffset - this.baseOffset);
-      this.#fold.add(position + at, lastOffset - this.baseOffset, indexIntervalBytes);
+      this.#indexes.fold.raise(timestamp, high, low, lastOffset - this.baseOffset);
+      this.#indexes.fold.add(position + at, lastOffset - this.baseOffset, indexIntervalBytes);
       this.#tail.push(position + at, size, baseOffsetOf(chunk, at), lastOffset);
       this.#nextOffset = (lastOffset + 1) as Offset;
       at += size;
@@ -323,6 +297,7 @@ export class Segment implements AsyncDisposable {
 
   /** The first batch whose last offset is >= `offset`; null if there is none. */
   positionFor(offset: number): BatchPosition | null {
+    this.#used = true;
     this.#load();
     const handle = this.#tail.find(offset);
     if (handle !== -1) {
@@ -344,7 +319,7 @@ export class Segment implements AsyncDisposable {
    */
   offsetForTimestamp(timestampMs: number, startOffset: number): TimestampOffset | null {
     if (this.maxTimestampMs < timestampMs) return null;
-    const slot = this.#timeIndex.floor(timestampMs);
+    const slot = this.#indexes.time.floor(timestampMs);
     let from = Math.max(startOffset, this.baseOffset);
     if (slot >= 0) {
       const entry = this.#locator.atTimeEntry(slot);
@@ -370,7 +345,7 @@ export class Segment implements AsyncDisposable {
   maxTimestampOffset(): TimestampOffset | null {
     const timestampMs = this.maxTimestampMs;
     if (timestampMs < 0) return null;
-    const cursor = this.#locate(this.baseOffset + this.#fold.maxTimestampOffset);
+    const cursor = this.#locate(this.baseOffset + this.#indexes.fold.maxTimestampOffset);
     if (cursor === null) return null;
     const found = firstRecordAt(this.#openLog().file, cursor, timestampMs, 0);
     if (found !== null) return found;
@@ -383,11 +358,17 @@ export class Segment implements AsyncDisposable {
   async confirmMaxTimestampMs(): Promise<number> {
     const cursor = this.#locator.walk();
     let largest = -1;
+    this.#used = true;
     for (let count = 1; this.#locator.advance(cursor); count++) {
       largest = Math.max(largest, cursor.maxTimestamp);
-      if (count % WALK_TURN_COUNT === 0) await new Promise(setImmediate);
+      if (count % WALK_TURN_COUNT > 0) continue;
+      await new Promise(setImmediate);
+      if (!this.#open) throw closedError(this.#files.path('log'));
     }
-    return largest;
+    if (!cursor.malformed) return largest;
+    // Rot that was not known: what is good is found by a check.
+    this.#examine();
+    return this.#indexes.fold.maxTimestamp;
   }
 
   /**
@@ -411,10 +392,7 @@ export class Segment implements AsyncDisposable {
       this.#firstTimestampMs = -1;
       this.#createdMs = this.#options.clock.nowMs();
     }
-    this.#attempt('truncate an index', () => this.#offsetIndex.truncateTo(batch.position));
-    const relative = batch.baseOffset - this.baseOffset;
-    this.#attempt('truncate an index', () => this.#timeIndex.truncateTo(relative));
-    this.#fold.restart();
+    this.#indexes.truncateTo(batch.position, batch.baseOffset - this.baseOffset);
     if (!this.#walkTail()) this.#examine();
     return cut;
   }
@@ -425,7 +403,7 @@ export class Segment implements AsyncDisposable {
     if (this.#active) return;
     this.#load();
     this.#log?.close();
-    this.#log = LogFile.open(this.#options.env, this.#path('log'), 'update');
+    this.#log = LogFile.open(this.#options.env, this.#files.path('log'), 'update');
     this.#active = true;
     this.#nextBaseOffset = null;
     this.#reserve();
@@ -435,20 +413,14 @@ export class Segment implements AsyncDisposable {
    * Makes what was appended before the call durable; callers during a sync share the next one. Index
    * entries are written but not synced: they are rebuilt after a crash. An error poisons (R3).
    */
-  flush(): Promise<void> {
-    if (this.#flushing === null) return this.#startFlush();
-    if (this.#nextFlush === null) {
-      const next = (): Promise<void> => {
-        this.#nextFlush = null;
-        return this.#startFlush();
-      };
-      this.#nextFlush = this.#flushing.then(next, next);
-    }
-    return this.#nextFlush;
+  async flush(): Promise<void> {
+    if (!this.#open) throw closedError(this.#files.path('log'));
+    this.#indexes.write();
+    await this.#log?.datasync();
   }
 
   flushSync(): void {
-    this.#writeIndexes();
+    this.#indexes.write();
     this.#log?.datasyncSync();
   }
 
@@ -456,9 +428,8 @@ export class Segment implements AsyncDisposable {
   seal(): void {
     assert(this.#open && this.#active, 'seal an active segment');
     this.#finish();
+    this.#tail.clear();
     this.#active = false;
-    this.#offsetIndex.close();
-    this.#timeIndex.close();
   }
 
   /** As seal, then closes the files; slices stay valid. Not synced. Idempotent. */
@@ -474,42 +445,42 @@ export class Segment implements AsyncDisposable {
   }
 
   /**
-   * Renames the files to `.deleted`, the log first: a crash in between leaves indexes without a log,
-   * which the next start removes. Reads under way and slices stay valid.
+   * Gives back the memory and the descriptor of a sealed segment that was not read since the last
+   * call; it opens itself again when it is. For a timer of the owner's.
    */
+  unloadIfIdle(): void {
+    const used = this.#used;
+    this.#used = false;
+    if (used || this.#active || !this.#open || this.#locator.damaged.length > 0) return;
+    if (this.#log !== null && (this.#log.syncing || this.poisoned)) return;
+    this.#size = this.size;
+    this.#indexes.unload();
+    this.#loaded = false;
+    this.#log?.close();
+    this.#log = null;
+  }
+
+  /** Renames the files to `.deleted`. Slices stay valid. */
   renameDeleted(): void {
-    assert(!this.#deleted, 'deleted once');
-    const { env, dir } = this.#options;
-    for (const kind of ['log', 'index', 'timeindex', 'txnindex'] as const) {
-      const from = this.#path(kind);
-      if (kind !== 'log' && !env.exists(from)) continue;
-      env.rename(from, join(dir, formatFileName(this.baseOffset, kind, 'deleted')));
-    }
-    this.#deleted = true;
+    assert(!this.#files.deleted, 'deleted once');
+    // Opened under its old name: it can be read until it is unlinked.
+    this.#openLog();
+    this.#files.renameDeleted();
     this.#active = false;
   }
 
   /** After renameDeleted: closes, waits until no slice is held, unlinks. */
   async unlinkDeleted(): Promise<void> {
-    assert(this.#deleted, 'renamed before it is unlinked');
+    assert(this.#files.deleted, 'renamed before it is unlinked');
     const log = this.#log;
-    this.close();
+    this.#closeFiles();
     await log?.idle();
-    const { env } = this.#options;
-    for (const kind of ['log', 'index', 'timeindex', 'txnindex'] as const) {
-      const path = this.#path(kind);
-      if (env.exists(path)) env.unlink(path);
-    }
-  }
-
-  #path(kind: FileKind): string {
-    const name = formatFileName(this.baseOffset, kind, this.#deleted ? 'deleted' : 'live');
-    return join(this.#options.dir, name);
+    this.#files.unlinkDeleted();
   }
 
   #openLog(): LogFile {
     assert(this.#open, 'read of a closed segment');
-    this.#log ??= LogFile.open(this.#options.env, this.#path('log'), 'read');
+    this.#log ??= LogFile.open(this.#options.env, this.#files.path('log'), 'read');
     return this.#log;
   }
 
@@ -525,10 +496,8 @@ export class Segment implements AsyncDisposable {
 
   /** Reads the indexes and walks from the last time entry to the end; false if anything is off. */
   #loadIndexes(): boolean {
-    const offsetFault = this.#offsetIndex.load();
-    const timeFault = this.#timeIndex.load();
-    if (this.size > 0 && (offsetFault !== null || timeFault !== null)) return false;
-    this.#fold.restart();
+    const usable = this.#indexes.load();
+    if (this.size > 0 && !usable) return false;
     this.#loaded = this.#walkTail();
     return this.#loaded;
   }
@@ -539,15 +508,15 @@ export class Segment implements AsyncDisposable {
    */
   #walkTail(): boolean {
     const cursor = this.#locator.walk();
-    const lastOffsetSlot = this.#offsetIndex.count - 1;
+    const lastOffsetSlot = this.#indexes.offset.count - 1;
     if (lastOffsetSlot >= 0 && this.#locator.atOffsetEntry(lastOffsetSlot) === null) return false;
-    const lastTimeSlot = this.#timeIndex.count - 1;
+    const lastTimeSlot = this.#indexes.time.count - 1;
     if (lastTimeSlot >= 0) {
       const entry = this.#locator.atTimeEntry(lastTimeSlot);
       if (entry === null) return false;
       cursor.seek(entry.position, this.size);
     }
-    this.#fold.setMaxTimestamp(-1, -1, -1, 0);
+    this.#indexes.fold.setMaxTimestamp(-1, -1, -1, 0);
     if (this.size === 0) this.#nextOffset = this.baseOffset;
     const end = this.#nextBaseOffset ?? Number.POSITIVE_INFINITY;
     while (cursor.next()) {
@@ -561,11 +530,11 @@ export class Segment implements AsyncDisposable {
   #takeHeader(cursor: HeaderCursor): void {
     const relative = cursor.lastOffset - this.baseOffset;
     const { maxTimestamp, maxTimestampHigh, maxTimestampLow } = cursor;
-    this.#fold.raise(maxTimestamp, maxTimestampHigh, maxTimestampLow, relative);
+    this.#indexes.fold.raise(maxTimestamp, maxTimestampHigh, maxTimestampLow, relative);
     // Entries that had not reached the file are made again, in the heap.
-    const last = this.#offsetIndex.count - 1;
-    if (last < 0 || cursor.position > this.#offsetIndex.positionAt(last)) {
-      this.#fold.add(cursor.position, relative, this.#options.config.indexIntervalBytes);
+    const last = this.#indexes.offset.count - 1;
+    if (last < 0 || cursor.position > this.#indexes.offset.positionAt(last)) {
+      this.#indexes.fold.add(cursor.position, relative, this.#options.config.indexIntervalBytes);
     }
     if (this.#active) {
       this.#tail.push(cursor.position, cursor.size, cursor.baseOffset, cursor.lastOffset);
@@ -608,7 +577,9 @@ export class Segment implements AsyncDisposable {
    */
   #examine(): void {
     const { logger } = this.#options;
-    logger.warn('checking a segment: its index or its log is damaged', { path: this.#path('log') });
+    logger.warn('checking a segment: its index or its log is damaged', {
+      path: this.#files.path('log'),
+    });
     const nextOffset = this.#loaded ? this.#nextOffset : this.baseOffset;
     const result = checkSegment(this.#checkOptions(Number.POSITIVE_INFINITY as Offset));
     this.#adopt(result);
@@ -636,72 +607,38 @@ export class Segment implements AsyncDisposable {
 
   /** Takes over what a check found; true if an index on disk was not what the log says. */
   #adopt(result: CheckResult): boolean {
-    const { fold } = result;
-    if (!this.#active) fold.finish();
+    if (!this.#active) result.fold.finish();
     this.#locator.damaged = result.damaged;
     this.#tailDamaged = result.tailDamaged;
     this.#nextOffset = result.nextOffset;
     this.#firstTimestampMs = result.firstTimestampMs;
     this.#tail.clear();
-    const offsets = this.#adoptIndex(this.#offsetIndex, fold.offsetIndex);
-    const times = this.#adoptIndex(this.#timeIndex, fold.timeIndex);
-    this.#fold.restart();
-    const { maxTimestamp, maxTimestampHigh, maxTimestampLow, maxTimestampOffset } = fold;
-    this.#fold.setMaxTimestamp(maxTimestamp, maxTimestampHigh, maxTimestampLow, maxTimestampOffset);
+    const rebuilt = this.#indexes.adopt(result.fold);
+    if (!this.#active) this.#indexes.close();
     this.#loaded = true;
     for (const { position, endPosition, offset, endOffset } of result.damaged) {
-      const fields = { path: this.#path('log'), position, endPosition, offset, endOffset };
+      const fields = { path: this.#files.path('log'), position, endPosition, offset, endOffset };
       this.#options.logger.error('a segment is damaged; this range is not served', fields);
     }
-    return offsets || times;
-  }
-
-  #adoptIndex(index: SparseIndex, truth: SparseIndex): boolean {
-    const fault = index.load();
-    if (fault === null && index.fileIsExact() && sameBytes(index.bytes, truth.bytes)) return false;
-    this.#attempt('write an index', () => index.replaceBy(truth));
-    if (!this.#active) index.close();
-    return true;
+    return rebuilt;
   }
 
   /** Ends the indexes of a segment that gets no more appends, and trims the log's blocks. */
   #finish(): void {
-    if (this.#loaded) this.#fold.finish();
-    this.#writeIndexes();
-    this.#attempt('trim a segment', () => this.#log?.trim());
-  }
-
-  #writeIndexes(): void {
-    this.#attempt('write an index', () => this.#offsetIndex.write());
-    this.#attempt('write an index', () => this.#timeIndex.write());
-  }
-
-  /** What fails here costs time later, not data: the log has it all. */
-  #attempt(what: string, call: () => void): void {
+    this.#indexes.finish();
     try {
-      call();
+      this.#log?.trim();
     } catch (error) {
-      const fields = { path: this.#path('log'), error: String(error) };
-      this.#options.logger.warn(`could not ${what}`, fields);
+      const fields = { path: this.#files.path('log'), error: String(error) };
+      this.#options.logger.warn('could not give back reserved blocks', fields);
     }
-  }
-
-  #startFlush(): Promise<void> {
-    if (this.#log === null || !this.#open) return Promise.resolve();
-    this.#writeIndexes();
-    const flushing = this.#log.datasync().finally(() => {
-      if (this.#flushing === flushing) this.#flushing = null;
-    });
-    this.#flushing = flushing;
-    return flushing;
   }
 
   #closeFiles(): void {
     this.#open = false;
     this.#size = this.size;
     this.#log?.close();
-    this.#offsetIndex.close();
-    this.#timeIndex.close();
+    this.#indexes.close();
   }
 }
 
@@ -714,6 +651,28 @@ function positionOf(cursor: HeaderCursor): BatchPosition {
   };
 }
 
-function sameBytes(a: Uint8Array, b: Uint8Array): boolean {
-  return a.length === b.length && a.every((byte, index) => byte === b[index]);
+/** Size and last offset of `chunks`, whose batches are whole and follow each other and `nextOffset`. */
+function measureChain(
+  chunks: readonly Uint8Array[],
+  nextOffset: number,
+): { size: number; lastOffset: number } {
+  let size = 0;
+  let next = nextOffset;
+  for (const chunk of chunks) {
+    let at = 0;
+    while (at < chunk.length) {
+      assert(at + HEADER_SIZE <= chunk.length, 'whole batches');
+      assert(baseOffsetOf(chunk, at) >= next, 'offsets rise');
+      next = lastOffsetOf(chunk, at) + 1;
+      at += sizeOf(chunk, at);
+    }
+    assert(at === chunk.length, 'whole batches');
+    size += chunk.length;
+  }
+  assert(size > 0, 'something to append');
+  return { size, lastOffset: next - 1 };
+}
+
+function closedError(path: string): MillraceError {
+  return new MillraceError(`${path} was closed`, { code: 'CLOSED' });
 }

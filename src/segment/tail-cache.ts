@@ -28,6 +28,7 @@ export class TailCache {
   }
 
   clear(): void {
+    this.#numbers = null;
     this.#pushed = 0;
   }
 
