@@ -3,7 +3,8 @@
  * what is wrong with it. Reads only; the broker may be running.
  *
  *     .log        a line a batch, with `records` a line a record; damage with its position, and on
- *                 behind it where a good batch follows
+ *                 behind it where a good batch follows; offsets that go back (gaps are no damage:
+ *                 compaction leaves them)
  *     .index      a line an entry, each checked against the log segment beside it
  *     .timeindex  a line an entry, likewise
  */
@@ -12,6 +13,7 @@ import { basename } from 'node:path';
 import { MillraceError } from '../../base/errors.js';
 import { type Env, type EnvFile, systemEnv } from '../../file/env.js';
 import {
+  baseOffsetOf,
   lastOffsetOf,
   lengthOf,
   magicOf,
@@ -108,6 +110,9 @@ class Dump {
       const batch = readBatch(this.#file, position, end, this.#room);
       if (batch !== null) {
         this.#batch(batch, position);
+        if (baseOffsetOf(batch, 0) < offset) {
+          this.#damage(position, `Batch at position ${position}: offset ${offset} was expected`);
+        }
         offset = nextOffsetOf(batch, 0);
         position += batch.length;
         continue;

@@ -18,6 +18,8 @@ const RUN = 1;
 const COMPRESSED = 2;
 
 export interface ZstdSizeBound {
+  /** Skippable ones included. */
+  readonly frameCount: number;
   /** At least so many bytes: the content sizes, stored blocks and runs. */
   readonly known: number;
   /** At most so many bytes. */
@@ -29,8 +31,10 @@ export function zstdSizeBound(bytes: Uint8Array): ZstdSizeBound {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   let known = 0;
   let most = 0;
+  let frameCount = 0;
   let at = 0;
   do {
+    frameCount++;
     need(view, at, 4);
     const magic = view.getUint32(at, true);
     if ((magic & ~0xf) >>> 0 === SKIPPABLE_MAGIC) {
@@ -45,11 +49,11 @@ export function zstdSizeBound(bytes: Uint8Array): ZstdSizeBound {
     most += frame.most;
     at = frame.end;
   } while (at < view.byteLength);
-  return { known, most };
+  return { frameCount, known, most };
 }
 
 /** The frame whose descriptor is at `start`. */
-function walkFrame(view: DataView, start: number): ZstdSizeBound & { end: number } {
+function walkFrame(view: DataView, start: number): { known: number; most: number; end: number } {
   need(view, start, 1);
   const descriptor = view.getUint8(start);
   const isSingleSegment = (descriptor & 0x20) !== 0;

@@ -37,7 +37,10 @@ export const zstd: Codec = {
     // Walks the block headers: what is cut short, or too large by its own word, ends here.
     const bound = zstdSizeBound(bytes);
     if (bound.known > sizeMax) throw tooLarge('zstd', sizeMax);
-    if (zstdDecompressSync === undefined) return decompressWasm(bytes, bound.most, sizeMax);
+    // node:zlib ends after the first frame and says nothing.
+    if (zstdDecompressSync === undefined || bound.frameCount > 1) {
+      return decompressWasm(bytes, bound.most, sizeMax);
+    }
     try {
       return zstdDecompressSync(bytes, { chunkSize: CHUNK_SIZE, maxOutputLength: sizeMax });
     } catch (error) {

@@ -11,7 +11,7 @@ mkdir -p "$here/../dump"
 dump() { # NAME FILE_IN_WORK ARGUMENT...
   local name=$1 file=$2
   shift 2
-  (cd "$work" && java -cp "$classpath" kafka.tools.DumpLogSegments --files "$file" "$@" 2>&1) |
+  (cd "$work" && java -cp "$classpath" kafka.tools.DumpLogSegments --files "$file" "$@" 2>/dev/null) |
     grep -av SLF4J >"$here/../dump/$name.txt" || true
 }
 
