@@ -71,6 +71,13 @@ export interface CreateLogOptions {
   readonly config: LogConfig;
 }
 
+export interface PartitionDirectory {
+  readonly topic: string;
+  readonly partition: number;
+  /** From partition.metadata; null if there is none. */
+  readonly topicId: string | null;
+}
+
 const RETENTION_CHECK_INTERVAL_MS = 300_000;
 const CHECKPOINT_INTERVAL_MS = 60_000;
 const RECOVERY_CONCURRENCY = 2;
@@ -157,6 +164,11 @@ export class LogManager implements AsyncDisposable {
     return logs.sort(
       (a, b) => (a.topic < b.topic ? -1 : a.topic > b.topic ? 1 : 0) || a.partition - b.partition,
     );
+  }
+
+  /** What is on disk, in the same order. */
+  partitions(): readonly PartitionDirectory[] {
+    return this.logs();
   }
 
   /** Names of the topics that have an open log, sorted. */
