@@ -11,7 +11,7 @@
  *
  * A frame is what follows the 4-byte size; encoded chunks include it. Chunks are to be written in
  * order: small things are in one buffer, records go between its parts by reference, so whoever
- * gets the chunks owns the file slices in them.
+ * gets the chunks owns the file slices in them; if encoding throws, they stay with the caller.
  *
  * Decoding: every field of the schema is set, those that the version lacks to their default;
  * `records` are views into the frame, all else is copied out of it; strings that are not UTF-8 get

@@ -66,6 +66,26 @@ t.test('lengths that the bytes cannot hold are refused', (t) => {
   t.end();
 });
 
+t.test('a count or length is refused before anything is read for it', (t) => {
+  const elements = Buffer.alloc(1024);
+  elements.writeInt32BE(511, 0);
+  const tags = Buffer.alloc(1024);
+  tags.write('010000e807', 'hex');
+  const text = Buffer.alloc(100_000);
+  text.write(`02${'00'.repeat(16)}c1b802`, 'hex');
+  const cases: readonly (readonly [Schema, number, Buffer, RegExp])[] = [
+    [metadata.request, 4, elements, /^511 array elements at byte 4 of 1024$/],
+    [metadata.request, 12, tags, /^1000 tagged fields at byte 5 of 1024$/],
+    [metadata.request, 12, text, /^a string of 40000 bytes at byte 20 of 100000$/],
+  ];
+  for (const [schema, version, bytes, message] of cases) {
+    for (const codec of codecs(schema, version)) {
+      t.throws(() => codec.decode(new MessageReader(bytes)), { message });
+    }
+  }
+  t.end();
+});
+
 t.test('a known tagged field must have the size that is declared', (t) => {
   const pair = codecs(fetch.request, 12);
   const head = '0000000100000001000000010000000000ffffffff010101';
