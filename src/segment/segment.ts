@@ -31,7 +31,8 @@ import {
   readInt32,
   sizeOf,
 } from '../record/batch-view.js';
-import { HEADER_SIZE, MAX_TIMESTAMP } from '../record/layout.js';
+import { MAX_TIMESTAMP } from '../record/layout.js';
+import { measureChain } from './append-chain.js';
 import { BatchLocator } from './batch-locator.js';
 import {
   type CheckOptions,
@@ -53,7 +54,8 @@ import type {
   SegmentRecovery,
 } from './segment-types.js';
 import { TailCache } from './tail-cache.js';
-import { firstRecordAt, type TimestampOffset } from './timestamp-search.js';
+import { walkTail } from './tail-walk.js';
+import { TimeSearch, type TimestampOffset } from './time-search.js';
 
 export type { DamagedRange } from './check.js';
 export type {
@@ -65,7 +67,7 @@ export type {
   SegmentReadOptions,
   SegmentRecovery,
 } from './segment-types.js';
-export type { TimestampOffset } from './timestamp-search.js';
+export type { TimestampOffset } from './time-search.js';
 
 /** Blocks are reserved ahead only in segments that will be at least this large. */
 const RESERVE_SEGMENT_MIN = 64 * 1024 * 1024;
@@ -95,6 +97,7 @@ export class Segment implements AsyncDisposable {
   /** Null: not read yet. */
   #firstTimestampMs: number | null = null;
   #createdMs: number;
+  #times: TimeSearch;
   #tail = new TailCache();
   #tailDamaged = false;
   #recovery = NOTHING_DONE;
@@ -126,6 +129,14 @@ export class Segment implements AsyncDisposable {
       timeIndex: this.#indexes.time,
       file: () => this.#openLog().file,
       size: () => this.size,
+    });
+    this.#times = new TimeSearch({
+      baseOffset,
+      indexes: this.#indexes,
+      locator: this.#locator,
+      file: () => this.#openLog().file,
+      locate: (offset) => this.#locate(offset),
+      examine: () => this.#examine(),
     });
   }
 
@@ -319,39 +330,13 @@ export class Segment implements AsyncDisposable {
    */
   offsetForTimestamp(timestampMs: number, startOffset: number): TimestampOffset | null {
     if (this.maxTimestampMs < timestampMs) return null;
-    const slot = this.#indexes.time.floor(timestampMs);
-    let from = Math.max(startOffset, this.baseOffset);
-    if (slot >= 0) {
-      const entry = this.#locator.atTimeEntry(slot);
-      if (entry !== null) from = Math.max(from, entry.lastOffset);
-      else this.#examine();
-    }
-    return this.#scanForTimestamp(timestampMs, from);
-  }
-
-  #scanForTimestamp(timestampMs: number, startOffset: number): TimestampOffset | null {
-    const cursor = this.#locate(startOffset);
-    if (cursor === null) return null;
-    const { file } = this.#openLog();
-    do {
-      if (cursor.maxTimestamp < timestampMs) continue;
-      const found = firstRecordAt(file, cursor, timestampMs, startOffset);
-      if (found !== null) return found;
-    } while (this.#locator.advance(cursor));
-    return null;
+    return this.#times.first(timestampMs, startOffset);
   }
 
   /** The first record that has the largest timestamp; null if no batch has one. */
   maxTimestampOffset(): TimestampOffset | null {
-    const timestampMs = this.maxTimestampMs;
-    if (timestampMs < 0) return null;
-    const cursor = this.#locate(this.baseOffset + this.#indexes.fold.maxTimestampOffset);
-    if (cursor === null) return null;
-    const found = firstRecordAt(this.#openLog().file, cursor, timestampMs, 0);
-    if (found !== null) return found;
-    // The header promises a record that compaction removed.
-    const offset = cursor.lastOffset as Offset;
-    return { timestampMs, offset, leaderEpoch: cursor.leaderEpoch };
+    if (this.maxTimestampMs < 0) return null;
+    return this.#times.largest();
   }
 
   /** Reads every batch header for the largest timestamp, before retention deletes on it (R8). */
@@ -502,44 +487,20 @@ export class Segment implements AsyncDisposable {
     return this.#loaded;
   }
 
-  /**
-   * Finds next offset and largest timestamp: what the last time entry says, if its batch says so too,
-   * then the headers from there to the end. So a time index that was cut short costs a longer walk.
-   */
+  /** Finds next offset and largest timestamp; false if anything is off. */
   #walkTail(): boolean {
-    const cursor = this.#locator.walk();
-    const lastOffsetSlot = this.#indexes.offset.count - 1;
-    if (lastOffsetSlot >= 0 && this.#locator.atOffsetEntry(lastOffsetSlot) === null) return false;
-    const lastTimeSlot = this.#indexes.time.count - 1;
-    if (lastTimeSlot >= 0) {
-      const entry = this.#locator.atTimeEntry(lastTimeSlot);
-      if (entry === null) return false;
-      cursor.seek(entry.position, this.size);
-    }
-    this.#indexes.fold.setMaxTimestamp(-1, -1, -1, 0);
-    if (this.size === 0) this.#nextOffset = this.baseOffset;
-    const end = this.#nextBaseOffset ?? Number.POSITIVE_INFINITY;
-    while (cursor.next()) {
-      if (cursor.baseOffset < this.baseOffset || cursor.lastOffset >= end) return false;
-      if (!this.canHold(cursor.lastOffset)) return false;
-      this.#takeHeader(cursor);
-    }
-    return !cursor.malformed;
-  }
-
-  #takeHeader(cursor: HeaderCursor): void {
-    const relative = cursor.lastOffset - this.baseOffset;
-    const { maxTimestamp, maxTimestampHigh, maxTimestampLow } = cursor;
-    this.#indexes.fold.raise(maxTimestamp, maxTimestampHigh, maxTimestampLow, relative);
-    // Entries that had not reached the file are made again, in the heap.
-    const last = this.#indexes.offset.count - 1;
-    if (last < 0 || cursor.position > this.#indexes.offset.positionAt(last)) {
-      this.#indexes.fold.add(cursor.position, relative, this.#options.config.indexIntervalBytes);
-    }
-    if (this.#active) {
-      this.#tail.push(cursor.position, cursor.size, cursor.baseOffset, cursor.lastOffset);
-    }
-    this.#nextOffset = (cursor.lastOffset + 1) as Offset;
+    const nextOffset = walkTail({
+      baseOffset: this.baseOffset,
+      endOffset: this.#nextBaseOffset ?? this.baseOffset + RELATIVE_OFFSET_MAX + 1,
+      size: this.size,
+      locator: this.#locator,
+      indexes: this.#indexes,
+      tail: this.#active ? this.#tail : null,
+      indexIntervalBytes: this.#options.config.indexIntervalBytes,
+    });
+    if (nextOffset === null) return false;
+    this.#nextOffset = nextOffset as Offset;
+    return true;
   }
 
   /** A cursor at the first batch with a last offset >= `offset`. Null: there is none. */
@@ -649,28 +610,6 @@ function positionOf(cursor: HeaderCursor): BatchPosition {
     baseOffset: cursor.baseOffset as Offset,
     lastOffset: cursor.lastOffset as Offset,
   };
-}
-
-/** Size and last offset of `chunks`, whose batches are whole and follow each other and `nextOffset`. */
-function measureChain(
-  chunks: readonly Uint8Array[],
-  nextOffset: number,
-): { size: number; lastOffset: number } {
-  let size = 0;
-  let next = nextOffset;
-  for (const chunk of chunks) {
-    let at = 0;
-    while (at < chunk.length) {
-      assert(at + HEADER_SIZE <= chunk.length, 'whole batches');
-      assert(baseOffsetOf(chunk, at) >= next, 'offsets rise');
-      next = lastOffsetOf(chunk, at) + 1;
-      at += sizeOf(chunk, at);
-    }
-    assert(at === chunk.length, 'whole batches');
-    size += chunk.length;
-  }
-  assert(size > 0, 'something to append');
-  return { size, lastOffset: next - 1 };
 }
 
 function closedError(path: string): MillraceError {
