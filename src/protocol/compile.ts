@@ -43,14 +43,20 @@ const helpers = {
   },
 };
 
+/** Source is made when a function is first called: a broker never encodes a request. */
 export function compile(schema: Schema, version: number): MessageCodec {
   const layout = layoutOf(schema, version);
-  const decoder = decoderSource(layout);
-  const encoder = encoderSource(layout);
-  return {
-    decode: build(decoder, 'reader') as MessageCodec['decode'],
-    encode: build(encoder, 'writer, message') as MessageCodec['encode'],
+  const codec: MessageCodec = {
+    decode(reader) {
+      codec.decode = build(decoderSource(layout), 'reader') as MessageCodec['decode'];
+      return codec.decode(reader);
+    },
+    encode(writer, message) {
+      codec.encode = build(encoderSource(layout), 'writer, message') as MessageCodec['encode'];
+      codec.encode(writer, message);
+    },
   };
+  return codec;
 }
 
 /** Whether this runtime makes functions from source; it may be told not to. */
