@@ -4,7 +4,6 @@
 
 #include <memory>
 #include <utility>
-#include <vector>
 
 #include "args.h"
 #include "file_io.h"
@@ -15,17 +14,28 @@ namespace {
 inline constexpr size_t kPrefetchSizeMax = 64 << 20;
 inline constexpr size_t kScratchSize = 256 << 10;
 
-class PoolJob : public Napi::AsyncWorker {
+// Not Napi::AsyncWorker: in an environment that is being torn down (a worker that is terminated) it
+// takes the refusal of its callback for a fatal error and ends the process.
+class PoolJob {
  public:
-  PoolJob(Napi::Function callback, const char* name, OwnedDescriptor fd)
-      : Napi::AsyncWorker(callback, name), fd_(std::move(fd)) {}
+  explicit PoolJob(OwnedDescriptor fd) : fd_(std::move(fd)) {}
+  virtual ~PoolJob() = default;
+  PoolJob(const PoolJob&) = delete;
+  PoolJob& operator=(const PoolJob&) = delete;
 
-  void Execute() final { result_ = Run(fd_.get()); }
-
-  std::vector<napi_value> GetResult(Napi::Env env) final {
-    // Before the callback, so that it sees no descriptor of ours.
-    fd_.Close();
-    return {Napi::Number::New(env, static_cast<double>(result_))};
+  // Answers 0, and deletes the job after the callback; or -EAGAIN, and has deleted it.
+  static int Queue(Napi::Env env, std::unique_ptr<PoolJob> job, Napi::Function callback,
+                   const char* name) {
+    const napi_value resource_name = Napi::String::New(env, name);
+    if (napi_create_reference(env, callback, 1, &job->callback_) != napi_ok) return -EAGAIN;
+    if (napi_create_async_work(env, nullptr, resource_name, Execute, Complete, job.get(),
+                               &job->work_) != napi_ok ||
+        napi_queue_async_work(env, job->work_) != napi_ok) {
+      job->Release(env);
+      return -EAGAIN;
+    }
+    job.release();
+    return 0;
   }
 
  protected:
@@ -33,14 +43,44 @@ class PoolJob : public Napi::AsyncWorker {
   virtual int64_t Run(int fd) = 0;
 
  private:
+  static void Execute(napi_env, void* data) {
+    auto* job = static_cast<PoolJob*>(data);
+    job->result_ = job->Run(job->fd_.get());
+  }
+
+  static void Complete(napi_env env, napi_status status, void* data) {
+    const std::unique_ptr<PoolJob> job(static_cast<PoolJob*>(data));
+    // Before the callback, so that it sees no descriptor of ours.
+    job->fd_.Close();
+    napi_value callback = nullptr;
+    napi_value receiver = nullptr;
+    napi_value result = nullptr;
+    const bool callable = napi_get_reference_value(env, job->callback_, &callback) == napi_ok &&
+                          napi_get_undefined(env, &receiver) == napi_ok &&
+                          napi_create_int64(env, job->result_, &result) == napi_ok;
+    job->Release(env);
+    if (!callable || status != napi_ok) return;
+    // What it throws stays pending and becomes an uncaught exception. A refusal is none: then no
+    // JavaScript runs here any more.
+    napi_call_function(env, receiver, callback, 1, &result, nullptr);
+  }
+
+  void Release(napi_env env) {
+    if (work_ != nullptr) napi_delete_async_work(env, work_);
+    if (callback_ != nullptr) napi_delete_reference(env, callback_);
+    work_ = nullptr;
+    callback_ = nullptr;
+  }
+
   OwnedDescriptor fd_;
   int64_t result_ = 0;
+  napi_async_work work_ = nullptr;
+  napi_ref callback_ = nullptr;
 };
 
 class SyncJob final : public PoolJob {
  public:
-  SyncJob(Napi::Function callback, OwnedDescriptor fd)
-      : PoolJob(callback, "millrace.fdatasync", std::move(fd)) {}
+  explicit SyncJob(OwnedDescriptor fd) : PoolJob(std::move(fd)) {}
 
  protected:
   // A write-back error is reported per open file description, which the duplicate shares: it comes
@@ -52,10 +92,8 @@ class SyncJob final : public PoolJob {
 
 class PrefetchJob final : public PoolJob {
  public:
-  PrefetchJob(Napi::Function callback, OwnedDescriptor fd, int64_t position, size_t length)
-      : PoolJob(callback, "millrace.prefetch", std::move(fd)),
-        position_(position),
-        length_(length) {}
+  PrefetchJob(OwnedDescriptor fd, int64_t position, size_t length)
+      : PoolJob(std::move(fd)), position_(position), length_(length) {}
 
  protected:
   // readahead(2) alone would not wait until the pages are there; reading them through does.
@@ -88,9 +126,8 @@ Napi::Value DataSync(const Napi::CallbackInfo& info) {
   int error = 0;
   OwnedDescriptor duplicate = OwnedDescriptor::Duplicate(fd, &error);
   if (error < 0) return Answer(info, error);
-  // Deletes itself after the callback.
-  (new SyncJob(callback, std::move(duplicate)))->Queue();
-  return Answer(info, 0);
+  auto job = std::make_unique<SyncJob>(std::move(duplicate));
+  return Answer(info, PoolJob::Queue(info.Env(), std::move(job), callback, "millrace.fdatasync"));
 }
 
 // prefetch(fd, position, length, callback)
@@ -105,8 +142,8 @@ Napi::Value Prefetch(const Napi::CallbackInfo& info) {
   int error = 0;
   OwnedDescriptor duplicate = OwnedDescriptor::Duplicate(fd, &error);
   if (error < 0) return Answer(info, error);
-  (new PrefetchJob(callback, std::move(duplicate), position, length))->Queue();
-  return Answer(info, 0);
+  auto job = std::make_unique<PrefetchJob>(std::move(duplicate), position, length);
+  return Answer(info, PoolJob::Queue(info.Env(), std::move(job), callback, "millrace.prefetch"));
 }
 
 }  // namespace

@@ -20,17 +20,27 @@ constexpr const char* kOnEvent = "_onEvent";
 // Ours alone (random): an object without it was not made by this class.
 constexpr napi_type_tag kTypeTag{0x6b1f3d2a90c84e57, 0xa4e07b95d2316cf8};
 
+const char* NameOf(int error) {
+  switch (error) {
+    case -EBADF:
+      return "EBADF";
+    case -EINVAL:
+      return "EINVAL";
+    case -EMFILE:
+      return "EMFILE";
+    case -ENOTSOCK:
+      return "ENOTSOCK";
+    default:
+      return "ESYSTEM";  // `errno` says which
+  }
+}
+
 // Constructors cannot answer -errno: an Error with `errno` and `code`.
-void ThrowErrno(Napi::Env env, const char* call, int error) {
-  napi_value code = Napi::String::New(env, error == -EBADF      ? "EBADF"
-                                           : error == -ENOTSOCK ? "ENOTSOCK"
-                                           : error == -EMFILE   ? "EMFILE"
-                                                                : "ESYSTEM");
+void ThrowErrno(Napi::Env env, int error) {
   Napi::Error thrown =
-      Napi::Error::New(env, std::string(call) + ": " + std::strerror(-error));
+      Napi::Error::New(env, std::string("SocketHandle: ") + std::strerror(-error));
   thrown.Value().Set("errno", error);
-  thrown.Value().Set("code", Napi::Value(env, code));
-  thrown.Value().Set("syscall", call);
+  thrown.Value().Set("code", NameOf(error));
   thrown.ThrowAsJavaScriptException();
 }
 
@@ -138,14 +148,14 @@ SocketHandle::SocketHandle(const Napi::CallbackInfo& info) : ObjectWrap(info) {
   const int fd = args.Descriptor(0);
   const Napi::Function on_event = args.Callback(1);
   if (!args.ok()) {
-    if (!info.Env().IsExceptionPending()) ThrowErrno(info.Env(), "dup", -EBADF);
+    if (!info.Env().IsExceptionPending()) ThrowErrno(info.Env(), -EINVAL);
     return;
   }
   int error = 0;
   OwnedDescriptor duplicate = OwnedDescriptor::Duplicate(fd, &error);
   if (error == 0) error = PrepareSocket(duplicate.get());
   if (error < 0) {
-    ThrowErrno(info.Env(), "dup", error);
+    ThrowErrno(info.Env(), error);
     return;
   }
   // Neither writable nor listed nor deletable: nobody puts another in its place.
@@ -155,7 +165,7 @@ SocketHandle::SocketHandle(const Napi::CallbackInfo& info) : ObjectWrap(info) {
   property.attributes = napi_default;
   if (napi_define_properties(info.Env(), info.This(), 1, &property) != napi_ok ||
       napi_type_tag_object(info.Env(), info.This(), &kTypeTag) != napi_ok) {
-    ThrowErrno(info.Env(), "defineProperty", -EINVAL);
+    ThrowErrno(info.Env(), -EINVAL);
     return;
   }
   fd_ = std::move(duplicate);

@@ -51,11 +51,14 @@ function main() {
   const wanted = forced.length > 0 ? forced : ways;
   const hash = hashOfSources();
   if (!options.has('--force') && isBuilt(hash, wanted)) return 0;
-  if (findCompiler() === null) return giveUp('no C++ compiler found (CXX, c++, g++, clang++)');
 
+  rmSync(record, { force: true });
+  if (findCompiler() === null) {
+    rmSync(output, { force: true });
+    return giveUp('no C++ compiler found (CXX, c++, g++, clang++)');
+  }
   mkdirSync(join(root, 'build'), { recursive: true });
   writeFileSync(log, '');
-  rmSync(record, { force: true });
   const started = performance.now();
   for (const way of wanted) {
     if (way.build() && loads()) {
@@ -65,15 +68,15 @@ function main() {
       return 0;
     }
   }
-  // An addon of other sources must not be taken for this one.
+  // An addon of other sources must not be taken for this one; who has it loaded keeps it.
   rmSync(output, { force: true });
-  return giveUp(`the addon could not be built, see ${relative(root, log)}`);
+  return giveUp(`the addon could not be built, see ${relative(root, log)}`, true);
 }
 
-function giveUp(reason) {
+function giveUp(reason, showLog = false) {
   if (required) {
     console.error(`native: ${reason}; it is required by MILLRACE_REQUIRE_NATIVE=1`);
-    if (existsSync(log)) console.error(readFileSync(log, 'utf8').slice(-4000));
+    if (showLog) console.error(readFileSync(log, 'utf8').slice(-4000));
     return 1;
   }
   console.log(`native: ${reason}; the TypeScript fallback will be used`);

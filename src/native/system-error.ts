@@ -3,9 +3,16 @@
  * never dropped: it is in the message, in `errno` (negative, as Node has it) and in `errnoName`.
  */
 
+import { constants } from 'node:os';
 import { getSystemErrorMap } from 'node:util';
 import { assert } from '../base/assert.js';
 import { MillraceError } from '../base/errors.js';
+
+const errnoNames = new Map(
+  Object.entries(constants.errno)
+    .reverse() // of two names for one number (EAGAIN, EWOULDBLOCK) the first stays
+    .map(([name, errno]) => [errno, name]),
+);
 
 /** `code` is NO_SPACE where the disk or the quota is full, else IO_ERROR. */
 export class SystemError extends MillraceError {
@@ -18,8 +25,11 @@ export class SystemError extends MillraceError {
   readonly path: string | null;
 
   constructor(syscall: string, result: number, path: string | null, cause?: unknown) {
-    const [errnoName, reason] = getSystemErrorMap().get(result) ?? [`errno ${-result}`, 'unknown'];
-    super(`${syscall}${path === null ? '' : ` ${path}`}: ${errnoName}, ${reason}`, {
+    const errnoName = errnoNames.get(-result) ?? `errno ${-result}`;
+    // libuv has texts for most of them, but no EDQUOT, for one.
+    const reason = getSystemErrorMap().get(result)?.[1];
+    const what = `${syscall}${path === null ? '' : ` ${path}`}: ${errnoName}`;
+    super(reason === undefined ? what : `${what}, ${reason}`, {
       code: errnoName === 'ENOSPC' || errnoName === 'EDQUOT' ? 'NO_SPACE' : 'IO_ERROR',
       cause,
     });
