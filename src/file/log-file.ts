@@ -98,9 +98,14 @@ export class LogFile {
     this.#reservedEnd = size;
   }
 
-  /** Gives back the blocks reserved beyond the end. */
+  /** Gives back the blocks reserved beyond the end; if that fails they stay until the file goes. */
   trim(): void {
-    if (this.#reservedEnd > this.#size) this.truncate(this.#size);
+    if (this.#reservedEnd === this.#size) return;
+    try {
+      this.truncate(this.#size);
+    } catch {
+      // The size is what it was: only blocks are lost, and an error that matters comes again.
+    }
   }
 
   /**

@@ -58,27 +58,12 @@ import { walkTail } from './tail-walk.js';
 import { TimeSearch, type TimestampOffset } from './time-search.js';
 
 export type { DamagedRange } from './check.js';
-export type {
-  BatchPosition,
-  SegmentConfig,
-  SegmentOpenOptions,
-  SegmentOptions,
-  SegmentRead,
-  SegmentReadOptions,
-  SegmentRecovery,
-} from './segment-types.js';
-export type { TimestampOffset } from './time-search.js';
+export type { SegmentConfig, SegmentOpenOptions } from './segment-types.js';
 
 /** Blocks are reserved ahead only in segments that will be at least this large. */
 const RESERVE_SEGMENT_MIN = 64 * 1024 * 1024;
 /** Headers walked before others have a turn. */
 const WALK_TURN_COUNT = 4096;
-
-const NOTHING_DONE: SegmentRecovery = {
-  checked: false,
-  truncatedBytes: 0,
-  indexesRebuilt: false,
-};
 
 export class Segment implements AsyncDisposable {
   readonly baseOffset: Offset;
@@ -100,7 +85,7 @@ export class Segment implements AsyncDisposable {
   #times: TimeSearch;
   #tail = new TailCache();
   #tailDamaged = false;
-  #recovery = NOTHING_DONE;
+  #recovery: SegmentRecovery = { checked: false, truncatedBytes: 0, indexesRebuilt: false };
   #open = true;
   /** Read since the last unloadIfIdle. */
   #used = false;
@@ -587,12 +572,7 @@ export class Segment implements AsyncDisposable {
   /** Ends the indexes of a segment that gets no more appends, and trims the log's blocks. */
   #finish(): void {
     this.#indexes.finish();
-    try {
-      this.#log?.trim();
-    } catch (error) {
-      const fields = { path: this.#files.path('log'), error: String(error) };
-      this.#options.logger.warn('could not give back reserved blocks', fields);
-    }
+    this.#log?.trim();
   }
 
   #closeFiles(): void {
