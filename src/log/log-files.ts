@@ -75,12 +75,13 @@ export class LogFiles {
     this.remove(formatFileName(offset, 'snapshot'));
   }
 
-  readEpochs(): readonly EpochEntry[] {
+  /** Null: missing or corrupt. */
+  readEpochs(): readonly EpochEntry[] | null {
     const bytes = this.#read(join(this.#dir, LEADER_EPOCH_FILE));
-    if (bytes === null) return [];
+    if (bytes === null) return null;
     const entries = parseLeaderEpochs(bytes.toString('utf8'));
     if (entries === null) this.#logger.warn('leader epoch checkpoint ignored', { dir: this.#dir });
-    return entries ?? [];
+    return entries;
   }
 
   /**

@@ -5,9 +5,9 @@
  *     segments    in order; a segment is trusted after a clean shutdown or wholly below the recovery
  *                 point, else every batch is checked and a torn tail is cut (segment/recovery)
  *     producers   snapshot + the batches after it
- *     epochs      leader-epoch-checkpoint + the batches that were scanned
+ *     epochs      leader-epoch-checkpoint below what was scanned + the batches that were scanned
  *
- * After a clean shutdown nothing is scanned, unless the newest snapshot is missing. Offsets below the
+ * After a clean shutdown nothing is scanned, unless a snapshot or the epochs are missing. Offsets below the
  * recovery point were durable: if the log ends before it (a file is gone) the log goes on above it,
  * so that no acknowledged offset is given out twice.
  */
@@ -38,7 +38,8 @@ import { CONTROL_BIT } from '../record/layout.js';
 import { parseFileName } from '../segment/names.js';
 import { Segment, type SegmentConfig, type SegmentOpenOptions } from '../segment/segment.js';
 import { SegmentList } from '../segment/segment-list.js';
-import { LeaderEpochCache } from './leader-epoch-cache.js';
+import { formatLeaderEpochs } from './checkpoints.js';
+import { type EpochEntry, LeaderEpochCache } from './leader-epoch-cache.js';
 import { LogFiles } from './log-files.js';
 import { SCAN_BYTES } from './log-limits.js';
 import { ProducerState } from './producer-state.js';
@@ -83,15 +84,20 @@ class LogLoader {
   readonly #files: LogFiles;
   readonly #segments = new SegmentList<Segment>();
   readonly #producers = new ProducerState();
-  readonly #epochs: LeaderEpochCache;
-  #epochsChanged = false;
+  /** Of the batches scanned, from `#scannedFrom` on. */
+  readonly #scannedEpochs = new LeaderEpochCache();
+  #scannedFrom = Number.POSITIVE_INFINITY;
   /** Producer state holds every batch below it. */
   #producersEnd = 0;
+  /** Every batch below it was asked for its epoch. */
+  #epochsEnd = 0;
+  /** From the file; null: every batch has to be asked. */
+  readonly #fileEpochs: readonly EpochEntry[] | null;
 
   constructor(options: LoadLogOptions) {
     this.#options = options;
     this.#files = new LogFiles(options);
-    this.#epochs = new LeaderEpochCache(this.#files.readEpochs());
+    this.#fileEpochs = this.#files.readEpochs();
   }
 
   close(): void {
@@ -107,14 +113,12 @@ class LogLoader {
     const first = this.#segments.first;
     assert(first !== null, 'a log has a segment');
     const start = Math.min(Math.max(first.baseOffset, this.#options.logStartOffset), logEnd);
-    if (this.#epochs.truncateTo(logEnd)) this.#epochsChanged = true;
-    if (this.#epochs.trimTo(asOffset(start))) this.#epochsChanged = true;
-    if (this.#epochsChanged) this.#files.writeEpochs(this.#epochs.entries);
+    const epochs = this.#settleEpochs(asOffset(start), logEnd);
     return {
       files: this.#files,
       segments: this.#segments,
       producers: this.#producers,
-      epochs: this.#epochs,
+      epochs,
       logStartOffset: asOffset(start),
       logEndOffset: logEnd,
       recoveryPoint: this.#options.clean ? logEnd : this.#options.recoveryPoint,
@@ -196,10 +200,12 @@ class LogLoader {
 
   /** Brings producer state up to the end of a segment that was opened without a check. */
   async #scan(segment: Segment, nextBaseOffset: Offset | undefined): Promise<void> {
+    const known = this.#fileEpochs === null ? this.#epochsEnd : Number.POSITIVE_INFINITY;
+    const from = Math.min(this.#producersEnd, known);
     // Asking a sealed segment for its end would read its indexes: start-up does not.
-    if ((nextBaseOffset ?? segment.nextOffset) <= this.#producersEnd) return;
+    if ((nextBaseOffset ?? segment.nextOffset) <= from) return;
     const buffer = Buffer.allocUnsafe(SCAN_BYTES);
-    let at = Math.max(this.#producersEnd, segment.baseOffset);
+    let at = Math.max(from, segment.baseOffset);
     while (at < segment.nextOffset) {
       const next = this.#scanFrom(segment, at, buffer);
       if (next <= at) break;
@@ -240,9 +246,9 @@ class LogLoader {
       const lastOffsetDelta = batches[slot + WALK_LAST_OFFSET_DELTA] as number;
       const lastOffset = (baseOffset + lastOffsetDelta) as Offset;
       const epoch = batches[slot + WALK_LEADER_EPOCH] as number;
-      if (epoch > this.#epochs.latestEpoch && this.#epochs.assign(epoch, baseOffset)) {
-        this.#epochsChanged = true;
-      }
+      this.#scannedFrom = Math.min(this.#scannedFrom, baseOffset);
+      if (epoch > this.#scannedEpochs.latestEpoch) this.#scannedEpochs.assign(epoch, baseOffset);
+      this.#epochsEnd = lastOffset + 1;
       if (lastOffset < this.#producersEnd) continue;
       this.#producersEnd = lastOffset + 1;
       const producerId = batches[slot + WALK_PRODUCER_ID] as number;
@@ -259,6 +265,22 @@ class LogLoader {
       const taken = { producerId, producerEpoch, baseSequence, lastOffsetDelta };
       this.#producers.append(taken, lastOffset, timestampMs);
     }
+  }
+
+  /** The file is right about what lies below the batches that were scanned. */
+  #settleEpochs(start: Offset, logEnd: Offset): LeaderEpochCache {
+    const fromFile = this.#fileEpochs ?? [];
+    const epochs = new LeaderEpochCache(
+      fromFile.filter(({ startOffset }) => startOffset < this.#scannedFrom),
+    );
+    for (const { epoch, startOffset } of this.#scannedEpochs.entries) {
+      if (epoch > epochs.latestEpoch) epochs.assign(epoch, startOffset);
+    }
+    epochs.truncateTo(logEnd);
+    epochs.trimTo(start);
+    const differs = formatLeaderEpochs(epochs.entries) !== formatLeaderEpochs(fromFile);
+    if (this.#fileEpochs === null ? logEnd > 0 : differs) this.#files.writeEpochs(epochs.entries);
+    return epochs;
   }
 
   /** Makes sure that there is a segment to append to, at or above the recovery point. */
