@@ -208,6 +208,11 @@ t.test('lz4 frames: what is not one is told', (t) => {
 t.test('reads what lz4 and zstd programs write', (t) => {
   const text = Buffer.from('a line of a log, and another one\n'.repeat(20_000));
   const commands: [CompressionName, string, string[]][] = [
+    ...['-B4', '-B5', '-B6', '-B7'].map((size): [CompressionName, string, string[]] => [
+      'lz4',
+      'lz4',
+      ['-c', size, '--no-frame-crc'],
+    ]),
     ['lz4', 'lz4', ['-c', '-B4', '-BD']],
     ['lz4', 'lz4', ['-c', '-B4', '-BX', '--content-size', '--no-frame-crc']],
     ['lz4', 'lz4', ['-c', '-B7', '-9']],

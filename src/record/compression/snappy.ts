@@ -18,14 +18,16 @@ import { readInt32 } from '../batch-view.js';
 import { type Codec, corrupt, tooLarge } from './codec.js';
 
 interface Snappy {
-  compressSync(input: Uint8Array): Buffer;
-  uncompressSync(input: Uint8Array, options: { asBuffer: true }): Buffer;
+  compressSync(input: Uint8Array, options: { copyOutputData: true }): Buffer;
+  uncompressSync(input: Uint8Array, options: { asBuffer: true; copyOutputData: true }): Buffer;
 }
 
 const XERIAL_MAGIC = Buffer.from([0x82, 0x53, 0x4e, 0x41, 0x50, 0x50, 0x59, 0x00]);
 const XERIAL_HEADER = Buffer.concat([XERIAL_MAGIC, Buffer.from([0, 0, 0, 1, 0, 0, 0, 1])]);
 /** What Java's stream puts into one block. */
 const BLOCK_SIZE = 32 * 1024;
+/** Memory that the library lends out costs four times the copy: pages come and go with each call. */
+const COPIED = { asBuffer: true, copyOutputData: true } as const;
 /** The densest element is a copy of 64 bytes told in 3. */
 const RATIO_MAX = 22;
 
@@ -43,7 +45,7 @@ export const snappy: Codec = {
   compress(bytes) {
     const parts: Uint8Array[] = [XERIAL_HEADER];
     for (let at = 0; at < bytes.length; at += BLOCK_SIZE) {
-      const block = load().compressSync(bytes.subarray(at, at + BLOCK_SIZE));
+      const block = load().compressSync(bytes.subarray(at, at + BLOCK_SIZE), COPIED);
       const size = new Uint8Array(4);
       writeInt32(size, 0, block.length);
       parts.push(size, block);
@@ -103,7 +105,7 @@ function decompressedSize(block: Uint8Array): number {
 
 function decompressBlock(block: Uint8Array): Uint8Array {
   try {
-    return load().uncompressSync(block, { asBuffer: true });
+    return load().uncompressSync(block, COPIED);
   } catch (error) {
     throw corrupt('snappy', (error as Error).message, error);
   }
