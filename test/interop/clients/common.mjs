@@ -24,7 +24,11 @@ const commands = {
   version: (client) => print(client.version()),
   metadata: async (client) => print(JSON.stringify(await client.metadata())),
   create: (client, [topic, partitions, ...configs]) =>
-    client.create(topic, Number(partitions), configs.map((text) => text.split('='))),
+    client.create(
+      topic,
+      Number(partitions),
+      configs.map((text) => text.split('=')),
+    ),
   delete: (client, [topic]) => client.remove(topic),
   configs: async (client, [topic]) => print(JSON.stringify(await client.configs(topic))),
   offset: async (client, [topic, at]) => print(String(await client.offset(topic, parseAt(at)))),

@@ -1,7 +1,7 @@
 // kafkajs 2.2.4. It has no consumer without a group, so fetching goes through its cluster and broker objects.
 
 import { createRequire } from 'node:module';
-import { compress as zstdCompress, decompress as zstdDecompress, init } from '@bokuweb/zstd-wasm';
+import { init, compress as zstdCompress, decompress as zstdDecompress } from '@bokuweb/zstd-wasm';
 import kafkajs from 'kafkajs';
 import snappyCodec from 'kafkajs-snappy';
 import lz4 from 'lz4-napi';
@@ -50,7 +50,14 @@ async function fetchLoop(topic, from, count, onRecord) {
   const logger = createLogger({ level: LEVELS.NOTHING, logCreator: createLogCreator });
   const socketFactory = createSocketFactory();
   const cluster = await open(
-    new Cluster({ logger, socketFactory, brokers, clientId: 'interop', retry, connectionTimeout: 5000 }),
+    new Cluster({
+      logger,
+      socketFactory,
+      brokers,
+      clientId: 'interop',
+      retry,
+      connectionTimeout: 5000,
+    }),
   );
   await cluster.addTargetTopic(topic);
   const [{ leader }] = cluster.findTopicPartitionMetadata(topic);
@@ -110,7 +117,11 @@ await main({
   },
   async create(topic, numPartitions, configs) {
     const configEntries = configs.map(([name, value]) => ({ name, value }));
-    await (await admin()).createTopics({ topics: [{ topic, numPartitions, configEntries }] });
+    const client = await admin();
+    const topics = [{ topic, numPartitions, configEntries }];
+    // kafkajs answers false where the broker answers that the topic exists.
+    if (await client.createTopics({ topics })) return;
+    throw Object.assign(new Error('TOPIC_ALREADY_EXISTS'), { code: 36 });
   },
   remove: async (topic) => (await admin()).deleteTopics({ topics: [topic] }),
   async configs(topic) {
@@ -142,7 +153,11 @@ await main({
     for (const close of opened.reverse()) await close();
   },
   errorCode: (error) => {
-    for (let cause = error; cause; cause = cause.cause ?? cause.originalError ?? cause.errors?.[0]) {
+    for (
+      let cause = error;
+      cause;
+      cause = cause.cause ?? cause.originalError ?? cause.errors?.[0]
+    ) {
       if (typeof cause.code === 'number') return cause.code;
     }
     return undefined;

@@ -43,7 +43,9 @@ await main({
     return {
       brokers: nodes.map(({ host, port }) => `${host}:${port}`),
       controller: found.brokers.has(found.controllerId),
-      topics: Object.fromEntries(topics.map((name) => [name, found.topics.get(name).partitionsCount])),
+      topics: Object.fromEntries(
+        topics.map((name) => [name, found.topics.get(name).partitionsCount]),
+      ),
     };
   },
   async create(topic, partitions, configs) {
@@ -106,7 +108,9 @@ await main({
           left--;
           await onRecord({
             offset: at,
-            timestamp: isAppendTime ? batch.maxTimestamp : batch.firstTimestamp + record.timestampDelta,
+            timestamp: isAppendTime
+              ? batch.maxTimestamp
+              : batch.firstTimestamp + record.timestampDelta,
             key: record.key,
             value: record.value,
             headers: record.headers.map(([name, content]) => [String(name), content]),

@@ -21,13 +21,16 @@ class Client:
         }
 
     def create(self, topic, partitions, configs):
-        wait(admin().create_topics([NewTopic(topic, partitions, 1, config=configs)]))
+        client = admin()
+        wait(client.create_topics([NewTopic(topic, partitions, 1, config=configs)]))
 
     def delete(self, topic):
-        wait(admin().delete_topics([topic]))
+        client = admin()
+        wait(client.delete_topics([topic]))
 
     def configs(self, topic):
-        [found] = wait(admin().describe_configs([ConfigResource("topic", topic)]))
+        client = admin()
+        [found] = wait(client.describe_configs([ConfigResource("topic", topic)]))
         return {name: entry.value for name, entry in found.items()}
 
     def offset(self, topic, at):
@@ -37,7 +40,8 @@ class Client:
             "max-timestamp": OffsetSpec.max_timestamp(),
         }
         spec = OffsetSpec.for_timestamp(int(at)) if isinstance(at, float) else specs[at]
-        [found] = wait(admin().list_offsets({TopicPartition(topic, 0): spec}))
+        client = admin()
+        [found] = wait(client.list_offsets({TopicPartition(topic, 0): spec}))
         return found.offset
 
     def produce(self, topic, records, codec, idempotent):
@@ -76,6 +80,8 @@ class Client:
                 "check.crcs": True,
                 "fetch.wait.max.ms": 100,
                 "queued.max.messages.kbytes": 32 * 1024,
+                # Not a second's rest whenever 100,000 records wait.
+                "fetch.queue.backoff.ms": 10,
             }
         )
         if isinstance(start, float):
@@ -103,6 +109,7 @@ class Client:
 
 
 def admin():
+    """Its futures fail once nothing refers to the client any more."""
     return AdminClient({"bootstrap.servers": BOOTSTRAP})
 
 

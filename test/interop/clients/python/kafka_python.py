@@ -26,8 +26,9 @@ class Client:
         make_admin().delete_topics([topic])
 
     def configs(self, topic):
-        found = make_admin().describe_configs([ConfigResource(ConfigResourceType.TOPIC, topic)])
-        return found
+        resource = ConfigResource(ConfigResourceType.TOPIC, topic)
+        found = make_admin().describe_configs([resource], config_filter="all")
+        return {name: entry["value"] for name, entry in found["topic"][topic].items()}
 
     def offset(self, topic, at):
         partition = TopicPartition(topic, 0)

@@ -1,0 +1,110 @@
+// Checks against Kafka itself: its DumpLogSegments reads a directory, and a directory that Kafka wrote is read by clients.
+
+import { deepEqual, equal } from 'node:assert/strict';
+import { createReadStream, readdirSync, readFileSync, statSync } from 'node:fs';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { type Client, type Codec, fromJson, type TestRecord } from './client.js';
+import { goldenDir } from './paths.js';
+import { runOk } from './process.js';
+import { javaOptions, type Server } from './servers.js';
+import { asReadBy, comparable } from './tasks.js';
+
+const DUMP_TIMEOUT_MS = 600_000;
+const FILES_MAX = 200;
+
+/** Lines in which DumpLogSegments complains. */
+const COMPLAINT =
+  /Mismatches in|Non-?consecutive|isvalid: false|corrupt|invalid|Exception|out of order|failed|Found timestamp mismatch|Found out of order|Log append time is less|ERROR/i;
+
+/** All files of the partitions' directories that have one of the endings. */
+export function segmentFiles(dataDir: string, endings: readonly string[]): string[] {
+  const files: string[] = [];
+  for (const name of readdirSync(dataDir)) {
+    const dir = join(dataDir, name);
+    // Deleted partitions and the metadata log of KRaft are not for clients.
+    if (!/-\d+$/.test(name) || name.startsWith('__') || !statSync(dir).isDirectory()) continue;
+    for (const file of readdirSync(dir)) {
+      if (endings.some((ending) => file.endsWith(ending))) files.push(join(dir, file));
+    }
+  }
+  return files.sort();
+}
+
+/** Runs DumpLogSegments over the files; any complaint is an error. Answers how many lines it printed. */
+export async function dumpLogSegments(
+  files: readonly string[],
+  options: readonly string[],
+  dir: string,
+): Promise<number> {
+  let lines = 0;
+  for (let at = 0; at < files.length; at += FILES_MAX) {
+    const output = join(dir, 'dump');
+    const args = [...javaOptions(512), 'kafka.tools.DumpLogSegments', ...options];
+    args.push('--files', files.slice(at, at + FILES_MAX).join(','));
+    const { stderr } = await runOk('java', args, {
+      outputFile: output,
+      timeoutMs: DUMP_TIMEOUT_MS,
+    });
+    const reader = createInterface({ input: createReadStream(output) });
+    for await (const line of reader) {
+      lines++;
+      if (COMPLAINT.test(line)) throw new Error(`DumpLogSegments ${options.join(' ')}: ${line}`);
+    }
+    if (COMPLAINT.test(stderr)) throw new Error(`DumpLogSegments ${options.join(' ')}: ${stderr}`);
+  }
+  return lines;
+}
+
+type Expected = {
+  readonly topics: readonly {
+    readonly topic: string;
+    readonly partitions: readonly {
+      readonly partition: number;
+      readonly logStartOffset: number;
+      readonly logEndOffset: number;
+      readonly maxTimestampOffset: number;
+      readonly records: readonly Parameters<typeof fromJson>[0][];
+    }[];
+  }[];
+};
+
+/** Reads partition 0 of every golden topic with one client: the records that Kafka's own client read. */
+export async function readGolden(server: Server, client: Client): Promise<void> {
+  const text = readFileSync(join(goldenDir, 'expected.json'), 'utf8');
+  for (const { topic, partitions } of (JSON.parse(text) as Expected).topics) {
+    const expected = partitions[0];
+    if (expected === undefined) throw new Error(`${topic} has no partition`);
+    const ends = [expected.logStartOffset, expected.logEndOffset];
+    const found = [
+      await client.offset(server.bootstrap, topic, 'earliest'),
+      await client.offset(server.bootstrap, topic, 'latest'),
+    ];
+    deepEqual(found, ends, `${topic}: log start and log end offset`);
+    const codec = topic.replace(/^codec-/, '') as Codec;
+    if (expected.records.length === 0 || client.unreadable[codec] !== undefined) continue;
+    const records = expected.records.map(fromJson);
+    const { logStartOffset } = expected;
+    const read = await client.consume(server.bootstrap, topic, logStartOffset, records.length);
+    sameAsGolden(topic, client, records, read);
+  }
+}
+
+function sameAsGolden(
+  topic: string,
+  client: Client,
+  expected: readonly TestRecord[],
+  actual: readonly TestRecord[],
+): void {
+  const offsets = (records: readonly TestRecord[]): unknown => records.map(({ offset }) => offset);
+  deepEqual(offsets(actual), offsets(expected), `${topic}: offsets`);
+  expected.forEach((record, index) => {
+    const found = comparable(actual[index], record);
+    deepEqual(
+      found,
+      comparable(asReadBy(client, record), record),
+      `${topic}: offset ${record.offset}`,
+    );
+  });
+  equal(actual.length, expected.length);
+}

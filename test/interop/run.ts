@@ -1,0 +1,222 @@
+// `npm run interop`: clients that we did not write, each at every task, against our broker or a real Kafka.
+
+import { cpSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { parseArgs } from 'node:util';
+import { type Client, codecs, LIMITS, type Limit } from './client.js';
+import { clients, kcat } from './clients.js';
+import { dumpLogSegments, readGolden, segmentFiles } from './oracle.js';
+import { goldenDir } from './paths.js';
+import { foreignServer, type Server, startKafka, startMillrace } from './servers.js';
+import { type Cell, Table } from './table.js';
+import {
+  codecTopic,
+  Ledger,
+  MIDDLE_TOPIC,
+  matrix,
+  middleRecords,
+  OFFSETS_TOPIC,
+  offsetsRecords,
+  tasks,
+} from './tasks.js';
+import { makeTextInput, readText, TEXT_WRITERS, textTopic, writeText } from './text.js';
+
+const usage = `node dist-test/test/interop/run.js [--only CLIENT]... [--against kafka|HOST:PORT] [--text LINES] [--keep]
+
+  --only CLIENT   only this client, more than once for several
+  --against       a real Kafka from the Maven jars, or a broker that runs already; default: our broker
+  --text LINES    only the first LINES lines of the package index; 0 leaves the text out
+  --keep          keep the temporary directory`;
+
+const { values: options } = parseArgs({
+  options: {
+    only: { type: 'string', multiple: true },
+    against: { type: 'string', default: 'millrace' },
+    text: { type: 'string', default: '100000000' },
+    keep: { type: 'boolean', default: false },
+    help: { type: 'boolean', default: false },
+  },
+});
+if (options.help) {
+  console.log(usage);
+  process.exit(0);
+}
+
+const isCi = process.env['CI'] === 'true';
+const dir = mkdtempSync(join(tmpdir(), 'millrace-interop-'));
+const table = new Table();
+process.on('exit', () => {
+  if (options.keep) console.log(`kept ${dir}`);
+  else rmSync(dir, { recursive: true, force: true });
+});
+
+const wanted = clients.filter(
+  ({ name }) => options.only === undefined || options.only.includes(name),
+);
+if (wanted.length === 0) throw new Error(`clients: ${clients.map(({ name }) => name).join(', ')}`);
+if (kcat.missing() !== null) {
+  console.error(`The suite itself uses kcat: ${kcat.missing()}`);
+  process.exit(1);
+}
+const present: Client[] = [];
+for (const client of wanted) {
+  const reason = client.missing();
+  if (reason === null) present.push(client);
+  table.row(client.name, reason === null ? await client.version() : '');
+  if (reason !== null) {
+    table.set(client.name, 'metadata', { kind: isCi ? 'fail' : 'skip', reason });
+  }
+}
+
+const server = await start(join(dir, 'main'));
+await prepare();
+const ledger = new Ledger();
+for (const client of present) {
+  for (const task of tasks) {
+    await cell(client, task.name, () => task.run({ server, client, ledger }));
+  }
+}
+for (const client of present) {
+  await cell(client, 'matrix', () => matrix({ server, client, ledger }));
+}
+if (options.text !== '0') await text();
+await check(server.name, 'clean end with exit code 0', async () => {
+  const code = await server.stop();
+  if (code !== 0 && server.name !== 'kafka') throw new Error(`exit code ${code}`);
+});
+// After a clean end, because Kafka's index files are longer than their entries until then.
+if (server.dataDir !== null) await dump(server.dataDir);
+if (server.name === 'millrace') await golden();
+
+console.log(table.toString());
+for (const line of table.failures()) console.log(`\n${line}`);
+const { passed, failed, skipped } = table.counts();
+console.log(`${passed} passed, ${failed} failed${skipped > 0 ? `, ${skipped} skipped` : ''}`);
+process.exit(failed > 0 ? 1 : 0);
+
+async function start(serverDir: string): Promise<Server> {
+  mkdirSync(serverDir);
+  if (options.against === 'millrace') return startMillrace(serverDir);
+  if (options.against === 'kafka') return startKafka(serverDir);
+  return foreignServer(options.against);
+}
+
+/** Topics that every client reads. */
+async function prepare(): Promise<void> {
+  const writer = clients.find((one) => one.name === 'franz-go' && one.missing() === null);
+  const creator = writer ?? present.find((client) => !('create' in client.notApplicable));
+  if (creator === undefined)
+    throw new Error('no client that creates topics: npm run interop:install');
+  const { bootstrap } = server;
+  const options = { codec: 'gzip', idempotent: false } as const;
+  // Records of November 2023: no retention.
+  const keep = { 'retention.ms': '-1' };
+  for (const codec of codecs) await creator.create(bootstrap, codecTopic(codec), 1, keep);
+  await creator.create(bootstrap, 'idempotent', 1, keep);
+  await creator.create(bootstrap, OFFSETS_TOPIC, 1, keep);
+  await creator.create(bootstrap, MIDDLE_TOPIC, 1, keep);
+  for (const writer of TEXT_WRITERS) {
+    await creator.create(bootstrap, textTopic(writer), 1, { 'segment.bytes': String(8 << 20) });
+  }
+  for (let at = 0; at < offsetsRecords.length; at += 10) {
+    const batch = offsetsRecords.slice(at, at + 10);
+    await creator.produce(bootstrap, OFFSETS_TOPIC, batch, options);
+  }
+  await creator.produce(bootstrap, MIDDLE_TOPIC, middleRecords, options);
+}
+
+async function text(): Promise<void> {
+  const input = await makeTextInput(dir, Number(options.text));
+  console.log(`text: ${input.count} records, sha256 ${input.sha256}`);
+  for (const name of TEXT_WRITERS) {
+    const client = clients.find((one) => one.name === name);
+    if (client === undefined || client.missing() !== null) continue;
+    await cell(client, 'text in', () => writeText(server, client, input));
+  }
+  for (const client of present) {
+    await cell(client, 'text out', () => readText(server, client, input, dir));
+  }
+  if (server.dataDir === null) return;
+  await check(server.name, 'starts again after kill -9', () => server.restart('kill'));
+  for (const client of present) {
+    await cell(client, 'after kill', () => readText(server, client, input, dir));
+  }
+}
+
+async function dump(dataDir: string): Promise<void> {
+  const every = ['.log', '.index', '.timeindex', '.snapshot', '.txnindex'];
+  await check('DumpLogSegments', '--deep-iteration', async () => {
+    const lines = await dumpLogSegments(segmentFiles(dataDir, every), ['--deep-iteration'], dir);
+    // It prints a line for every batch, and says nothing about a file that it takes for another kind.
+    if (lines < 1000) throw new Error(`only ${lines} lines`);
+  });
+  for (const option of ['--index-sanity-check', '--verify-index-only']) {
+    await check('DumpLogSegments', option, async () => {
+      await dumpLogSegments(segmentFiles(dataDir, ['.index', '.timeindex']), [option], dir);
+    });
+  }
+}
+
+/** Our broker opens a copy of a directory that a real Kafka wrote. */
+async function golden(): Promise<void> {
+  const copy = join(dir, 'golden');
+  cpSync(join(goldenDir, 'data'), copy, { recursive: true });
+  let opened: Server | undefined;
+  await check('golden', 'opens a directory that Kafka wrote', async () => {
+    opened = await startMillrace(copy, ['log.retention.ms=-1']);
+  });
+  if (opened === undefined) return;
+  const reader = opened;
+  for (const client of present) await cell(client, 'golden', () => readGolden(reader, client));
+  await reader.stop();
+}
+
+async function cell(client: Client, task: string, run: () => Promise<void>): Promise<void> {
+  const reason = client.notApplicable[task];
+  if (reason === undefined) await timed(client.name, task, run, { notes: notesOf(client, task) });
+  else table.set(client.name, task, { kind: 'none', reason });
+}
+
+/** A check that is no client's cell. */
+async function check(subject: string, what: string, run: () => Promise<void>): Promise<void> {
+  await timed(subject, what, run, { alone: true });
+}
+
+/** What a passed cell leaves out. */
+function notesOf({ limits, unreadable }: Client, task: string): string[] {
+  if (task === 'matrix' || task === 'golden') return Object.values(unreadable);
+  const left: Readonly<Partial<Record<string, readonly Limit[]>>> = {
+    records: ['timestamp', 'binary', 'empty-value', 'null-header'],
+    offsets: ['max-timestamp'],
+    middle: ['read-from-timestamp'],
+  };
+  return (left[task] ?? []).filter((limit) => limits.has(limit)).map((limit) => LIMITS[limit]);
+}
+
+async function timed(
+  row: string,
+  task: string,
+  run: () => Promise<void>,
+  options: { readonly alone?: boolean; readonly notes?: readonly string[] },
+): Promise<void> {
+  const start = performance.now();
+  let result: Cell;
+  try {
+    await run();
+    result = { kind: 'pass', seconds: secondsSince(start), notes: options.notes ?? [] };
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error);
+    result = { kind: 'fail', reason };
+  }
+  if (options.alone) table.check(row, task, result);
+  else table.set(row, task, result);
+  const passed = result.kind === 'pass';
+  console.log(`${passed ? 'ok  ' : 'FAIL'} ${row}: ${task} ${secondsSince(start).toFixed(1)} s`);
+  if (result.kind !== 'fail') return;
+  console.log(`     ${result.reason.split('\n').slice(0, 12).join('\n     ')}`);
+}
+
+function secondsSince(start: number): number {
+  return (performance.now() - start) / 1000;
+}
