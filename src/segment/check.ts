@@ -17,6 +17,8 @@ import { OffsetIndex } from '../index/offset-index.js';
 import { TimeIndex } from '../index/time-index.js';
 import { readInt32 } from '../record/batch-view.js';
 import {
+  WALK_BAD_COUNT,
+  WALK_BAD_OFFSETS,
   WALK_BASE_OFFSET,
   WALK_FIRST,
   WALK_LAST_OFFSET_DELTA,
@@ -247,9 +249,9 @@ class SegmentCheck {
   /** A good batch that does not belong where it is: never cut (recovery.ts), and not served. */
   #misplaced(batch: HeldBatch): void {
     const { position, size } = batch;
-    this.#reserved = Math.max(this.#reserved, this.#next) + batch.lastOffset - batch.baseOffset + 1;
     // What is held may be accepted yet, so the range begins after it.
     const after = this.#holding && batch !== this.#held ? this.#held.lastOffset + 1 : this.#next;
+    this.#reserved = Math.max(this.#reserved, after) + batch.lastOffset - batch.baseOffset + 1;
     this.#mark(position, position + size, after);
   }
 
@@ -260,11 +262,13 @@ class SegmentCheck {
   /** Damage at `position`: cut (false), or marked, with the scan behind it (true) or at its end. */
   #damage(position: number): boolean {
     const { file, recoveryPoint } = this.#options;
+    // The CRC is checked before these: such a batch is as it was written.
+    const { reason } = this.#scan;
     const bounds = { end: this.#size, offset: this.#next, endOffset: this.#endOffset };
     const follower = findFollower(file, position, bounds);
     const verdict: DamageVerdict = judgeDamage({
       follower: follower.kind,
-      broken: true,
+      broken: reason !== WALK_BAD_COUNT && reason !== WALK_BAD_OFFSETS,
       lastSegment: this.#isLast,
       beyondRecoveryPoint: this.#next >= recoveryPoint,
     });

@@ -152,6 +152,9 @@ export function isBatchAt(file: EnvFile, position: number, end: number): boolean
   return walkBatches(bytes, 0, bytes.length, walkOut(1), FLAGS) === 1;
 }
 
+/** So many batches are to fit a window for a read of it to be worth more than one of a header. */
+const DENSE_COUNT_MIN = 4;
+
 /** Goes from header to header. A plausible header is not a good batch: the CRC is not looked at. */
 export class HeaderCursor {
   /** Of the current batch, in the file. */
@@ -175,7 +178,10 @@ export class HeaderCursor {
   #windowSize = 0;
   #previousOffset = -1;
 
-  /** `windowSize`: bytes of one read; large where many small batches are walked. */
+  /**
+   * `windowSize`: bytes of one read where small batches follow each other. Where they are large, and
+   * for the first one, a read is of the header alone: record bytes are not read to step over them.
+   */
   constructor(file: EnvFile, windowSize: number) {
     assert(windowSize >= HEADER_SIZE, 'room for a header');
     this.#file = file;
@@ -228,7 +234,8 @@ export class HeaderCursor {
   #load(position: number): number {
     const at = position - this.#windowPosition;
     if (at >= 0 && at + HEADER_SIZE <= this.#windowSize) return at;
-    const size = Math.min(this.#window.length, this.#end - position);
+    const dense = this.#previousOffset >= 0 && this.size <= this.#window.length / DENSE_COUNT_MIN;
+    const size = dense ? Math.min(this.#window.length, this.#end - position) : HEADER_SIZE;
     this.#windowPosition = position;
     this.#windowSize = this.#file.pread(this.#window, 0, size, position);
     return this.#windowSize >= HEADER_SIZE ? 0 : -1;
