@@ -11,7 +11,7 @@ import { assert } from '../base/assert.js';
 import { native } from './binding.js';
 
 /** Below this size the call into the addon costs more than it saves (bench/crc32c.bench.ts). */
-const NATIVE_SIZE_MIN = 64;
+const NATIVE_SIZE_MIN = 128;
 
 /**
  * CRC-32C of `length` bytes of `bytes` from `offset`, by default to the end. `seed` is the CRC of

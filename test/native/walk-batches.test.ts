@@ -181,6 +181,13 @@ for (const [name, walk, options] of walks) {
       ['header count 1 and none', one([[12, 0, 0, 0, 1, 1, 2]]), RECORDS, 7],
       ['header key null', one([[16, 0, 0, 0, 1, 1, 2, 1, 1]]), RECORDS, 7],
       ['varint of 6 bytes', one([[0x8c, 0x80, 0x80, 0x80, 0x80, 0, 0, 0, 0, 1, 1, 0]]), RECORDS, 7],
+      ['varint of 33 bits', one([[0x8c, 0x80, 0x80, 0x80, 0x10, 0, 0, 0, 1, 1, 0]]), RECORDS, 7],
+      [
+        'varlong of 65 bits',
+        one([[30, 0, ...new Array<number>(9).fill(0x80), 2, 0, 1, 1, 0]]),
+        RECORDS,
+        7,
+      ],
       ['timestamp beyond int64', one([record(0, { timestampDelta: 2n ** 63n - 1n })]), RECORDS, 7],
     ];
     for (const [what, bytes, flags, reason] of cases) {
@@ -206,6 +213,11 @@ for (const [name, walk, options] of walks) {
       ],
       ['the greatest offset', batch({ records: [record(0)], baseOffset: 2n ** 53n - 1n }), 3],
       ['padded varint', batch({ records: [[0x8c, 0x80, 0, 0, 0, 0, 1, 1, 0]] }), 3],
+      [
+        'varlong of 64 bits',
+        batch({ records: [[30, 0, ...new Array<number>(9).fill(0x80), 0, 0, 1, 1, 0]] }),
+        3,
+      ],
       [
         'nanoseconds',
         batch({
