@@ -175,8 +175,7 @@ export class LogFile {
 
   #reserve(end: number): void {
     if (end <= this.#reservedEnd || this.#reserveMax === 0 || end < RESERVE_FROM) return;
-    const step = Math.min(RESERVE_STEP, end);
-    const target = Math.min(this.#reserveMax, Math.max(end, this.#reservedEnd + step));
+    const target = Math.min(this.#reserveMax, end + Math.min(RESERVE_STEP, end));
     if (target <= end) return;
     if (this.#shared.file.allocate(this.#size, target - this.#size)) this.#reservedEnd = target;
     else this.#reserveMax = 0;

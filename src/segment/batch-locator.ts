@@ -10,8 +10,8 @@ import type { TimeIndex } from '../index/time-index.js';
 import type { DamagedRange } from './check.js';
 import { HeaderCursor } from './scan.js';
 
-/** Bytes of one read where the batch is near, and on a walk over many. */
-const NEAR_WINDOW = 4096;
+/** Bytes of one read where the batch is near (two index intervals), and on a walk over many. */
+const NEAR_WINDOW = 8192;
 const FAR_WINDOW = 64 * 1024;
 
 /** What a locator looks at. */
@@ -29,14 +29,18 @@ export class BatchLocator {
   /** In order of position; a sealed segment's are few. */
   damaged: readonly DamagedRange[] = [];
   #source: LocatorSource;
+  /** Made once: a look-up allocates nothing. */
+  #near: HeaderCursor | null = null;
 
   constructor(source: LocatorSource) {
     this.#source = source;
   }
 
-  /** A cursor before the first batch, for a walk. */
+  /** A cursor of its own before the first batch, for a walk. */
   walk(): HeaderCursor {
-    return this.#cursor(0, FAR_WINDOW);
+    const cursor = new HeaderCursor(this.#source.file(), FAR_WINDOW);
+    cursor.seek(0, this.#source.size());
+    return cursor;
   }
 
   /** Moves to the next batch that is not damaged. */
@@ -49,7 +53,10 @@ export class BatchLocator {
     return cursor.next();
   }
 
-  /** A cursor at the first batch with a relative last offset >= `relativeOffset`. */
+  /**
+   * A cursor at the first batch with a relative last offset >= `relativeOffset`. Valid until the next
+   * call of this or of one of the next two.
+   */
   find(relativeOffset: number): HeaderCursor | null {
     const { offsetIndex, baseOffset } = this.#source;
     const slot = offsetIndex.floor(relativeOffset);
@@ -64,7 +71,7 @@ export class BatchLocator {
   atOffsetEntry(slot: number): HeaderCursor | null {
     const { offsetIndex, baseOffset } = this.#source;
     const position = offsetIndex.positionAt(slot);
-    const cursor = this.#cursor(position, NEAR_WINDOW);
+    const cursor = this.#nearCursor(position);
     if (!this.advance(cursor) || cursor.position !== position) return null;
     return cursor.lastOffset - baseOffset === offsetIndex.keyAt(slot) ? cursor : null;
   }
@@ -76,6 +83,11 @@ export class BatchLocator {
     const cursor = this.find(relativeOffset);
     if (cursor === null || cursor.lastOffset - baseOffset !== relativeOffset) return null;
     return cursor.maxTimestamp === timeIndex.keyAt(slot) ? cursor : null;
+  }
+
+  /** Gives back memory and the hold on the file, which is about to be closed. */
+  release(): void {
+    this.#near = null;
   }
 
   /** The damaged range that `offset` is in. */
@@ -95,12 +107,15 @@ export class BatchLocator {
   }
 
   #first(): HeaderCursor | null {
-    const cursor = this.#cursor(0, NEAR_WINDOW);
+    const cursor = this.#nearCursor(0);
     return this.advance(cursor) ? cursor : null;
   }
 
-  #cursor(position: number, windowSize: number): HeaderCursor {
-    const cursor = new HeaderCursor(this.#source.file(), windowSize);
+  #nearCursor(position: number): HeaderCursor {
+    const file = this.#source.file();
+    let cursor = this.#near;
+    if (cursor === null || cursor.file !== file) cursor = new HeaderCursor(file, NEAR_WINDOW);
+    this.#near = cursor;
     cursor.seek(position, this.#source.size());
     return cursor;
   }

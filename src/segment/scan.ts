@@ -171,7 +171,7 @@ export class HeaderCursor {
   nextPosition = 0;
   /** `next` said false because what is at `nextPosition` is no header, not because of the end. */
   malformed = false;
-  #file: EnvFile;
+  readonly file: EnvFile;
   #end = 0;
   #window: Uint8Array;
   #windowPosition = 0;
@@ -184,7 +184,7 @@ export class HeaderCursor {
    */
   constructor(file: EnvFile, windowSize: number) {
     assert(windowSize >= HEADER_SIZE, 'room for a header');
-    this.#file = file;
+    this.file = file;
     this.#window = new Uint8Array(windowSize);
   }
 
@@ -194,6 +194,8 @@ export class HeaderCursor {
     this.malformed = false;
     this.#end = end;
     this.#previousOffset = -1;
+    // What was read before may have been truncated and written anew.
+    this.#windowSize = 0;
   }
 
   next(): boolean {
@@ -237,7 +239,7 @@ export class HeaderCursor {
     const dense = this.#previousOffset >= 0 && this.size <= this.#window.length / DENSE_COUNT_MIN;
     const size = dense ? Math.min(this.#window.length, this.#end - position) : HEADER_SIZE;
     this.#windowPosition = position;
-    this.#windowSize = this.#file.pread(this.#window, 0, size, position);
+    this.#windowSize = this.file.pread(this.#window, 0, size, position);
     return this.#windowSize >= HEADER_SIZE ? 0 : -1;
   }
 }

@@ -425,6 +425,7 @@ export class Segment implements AsyncDisposable {
     if (this.#log !== null && (this.#log.syncing || this.poisoned)) return;
     this.#size = this.size;
     this.#indexes.unload();
+    this.#locator.release();
     this.#loaded = false;
     this.#log?.close();
     this.#log = null;
@@ -526,14 +527,14 @@ export class Segment implements AsyncDisposable {
     logger.warn('checking a segment: its index or its log is damaged', {
       path: this.#files.path('log'),
     });
-    const nextOffset = this.#loaded ? this.#nextOffset : this.baseOffset;
-    const result = checkSegment(this.#checkOptions(Number.POSITIVE_INFINITY as Offset));
+    const known = this.#loaded ? this.#nextOffset : null;
+    const result = checkSegment(this.#checkOptions(known ?? this.baseOffset));
     this.#adopt(result);
-    if (nextOffset <= this.#nextOffset) return;
+    if (known === null) return;
     // Offsets that were given out stay given out; those without a batch are in the damaged tail.
-    this.#nextOffset = nextOffset;
+    this.#nextOffset = known;
     this.#locator.damaged = result.damaged.map((range) =>
-      range.endOffset === result.nextOffset ? { ...range, endOffset: nextOffset } : range,
+      range.endOffset === result.nextOffset ? { ...range, endOffset: known } : range,
     );
   }
 

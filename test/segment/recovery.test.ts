@@ -335,9 +335,8 @@ t.test('rot in the tail of a segment in use ends appends there, above every offs
   bytes.fill(0, segment.positionFor(300)?.position);
   writeFileSync(logPath(dir), bytes);
   const seen = readAll(segment, 0, 1);
-  t.match(seen.at(-1), /^\d+-\d+$/);
-  t.ok(segment.nextOffset >= 799);
-  t.equal(seen.at(-1)?.toString().split('-')[1], String(segment.nextOffset));
+  t.equal(seen.at(-1), '300-799');
+  t.equal(segment.nextOffset, 799);
   t.equal(segment.appendable, false);
   t.equal(statSync(logPath(dir)).size, bytes.length);
   segment.close();
