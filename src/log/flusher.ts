@@ -61,11 +61,6 @@ export class LogFlusher {
     for (const entry of this.#sealed) if (entry.segment === segment) entry.segment = null;
   }
 
-  /** The log was cut. */
-  truncateTo(endOffset: Offset): void {
-    if (endOffset < this.#recoveryPoint) this.#recoveryPoint = endOffset;
-  }
-
   flushSealed(): Promise<void> {
     return this.#mutex.run(() => this.#flushSealed());
   }
@@ -74,9 +69,15 @@ export class LogFlusher {
   flush(logEndOffset: Offset): Promise<void> {
     return this.#mutex.run(async () => {
       await this.#flushSealed();
+      if (this.#recoveryPoint >= logEndOffset) return;
       await this.#options.segments.last?.flush();
       this.#advance(logEndOffset);
     });
+  }
+
+  /** Settles when no sync is under way. */
+  idle(): Promise<void> {
+    return this.#mutex.run(() => {});
   }
 
   async #flushSealed(): Promise<void> {

@@ -67,6 +67,8 @@ export interface LoadedLog {
   readonly logEndOffset: Offset;
   /** Everything below is durable: the log end after a clean start or a recovery. */
   readonly recoveryPoint: Offset;
+  /** Where producer state was read from a snapshot; -1: there was none. */
+  readonly snapshotOffset: number;
 }
 
 export async function loadLog(options: LoadLogOptions): Promise<LoadedLog> {
@@ -89,6 +91,7 @@ class LogLoader {
   #scannedFrom = Number.POSITIVE_INFINITY;
   /** Producer state holds every batch below it. */
   #producersEnd = 0;
+  #snapshotOffset = -1;
   /** Every batch below it was asked for its epoch. */
   #epochsEnd = 0;
   /** From the file; null: every batch has to be asked. */
@@ -122,6 +125,7 @@ class LogLoader {
       logStartOffset: asOffset(start),
       logEndOffset: logEnd,
       recoveryPoint: this.#options.clean ? logEnd : this.#options.recoveryPoint,
+      snapshotOffset: this.#snapshotOffset,
     };
   }
 
@@ -194,6 +198,7 @@ class LogLoader {
       }
       for (const entry of entries) this.#producers.load(entry);
       this.#producersEnd = Math.max(offset, this.#producersEnd);
+      this.#snapshotOffset = offset;
       return;
     }
   }

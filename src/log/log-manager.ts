@@ -101,7 +101,8 @@ export class LogManager implements AsyncDisposable {
   readonly #reaper: FileReaper;
   /** By `TOPIC-PARTITION`. */
   readonly #logs = new Map<string, OpenLog>();
-  readonly #creating = new Set<string>();
+  /** Names that are being created, opened or deleted. */
+  readonly #busy = new Set<string>();
   readonly #failures = new Map<string, Error>();
   /** Directories that a clean shutdown can vouch for. */
   readonly #clean = new Set<LogDir>();
@@ -186,14 +187,14 @@ export class LogManager implements AsyncDisposable {
     if (problem !== null) throw new MillraceError(problem, { code: 'INVALID_TOPIC' });
     if (this.#closing !== null)
       throw new MillraceError('the log manager is closed', { code: 'CLOSED' });
-    if (this.#logs.has(name) || this.#creating.has(name) || this.#failures.has(name)) {
+    if (this.#logs.has(name) || this.#busy.has(name) || this.#failures.has(name)) {
       throw new MillraceError(`${name} exists`, { code: 'ALREADY_EXISTS' });
     }
     const dir = this.#emptiestDir();
     const { env } = this.#options;
     const path = dir.pathOf(name);
     if (env.exists(path)) throw new MillraceError(`${path} exists`, { code: 'ALREADY_EXISTS' });
-    this.#creating.add(name);
+    this.#busy.add(name);
     try {
       await dir.forgetPartition(name);
       env.mkdir(path);
@@ -207,7 +208,7 @@ export class LogManager implements AsyncDisposable {
       this.#removeCreated(path);
       throw error;
     } finally {
-      this.#creating.delete(name);
+      this.#busy.delete(name);
     }
   }
 
@@ -220,14 +221,22 @@ export class LogManager implements AsyncDisposable {
     const entry = this.#logs.get(name);
     if (entry === undefined) return false;
     this.#logs.delete(name);
-    const { log, dir } = entry;
+    this.#busy.add(name);
+    try {
+      await this.#delete(entry);
+    } finally {
+      this.#busy.delete(name);
+    }
+    return true;
+  }
+
+  async #delete({ log, dir }: OpenLog): Promise<void> {
     const { env, random } = this.#options;
-    log.discard();
-    const deleted = dir.pathOf(formatDeletedDir(topic, partition, random));
+    await log.discard();
+    const deleted = dir.pathOf(formatDeletedDir(log.topic, log.partition, random));
     env.rename(log.path, deleted);
     await env.syncDir(dir.path);
     this.#reaper.schedule(log.config.fileDeleteDelayMs, () => this.#reap(deleted));
-    return true;
   }
 
   /** For every open partition of the topic. */
@@ -292,7 +301,7 @@ export class LogManager implements AsyncDisposable {
   async #abandon(): Promise<void> {
     this.#closing = Promise.resolve();
     await this.#reaper.close();
-    for (const { log } of this.#logs.values()) log.discard();
+    for (const { log } of this.#logs.values()) await log.discard();
   }
 
   async #openLogs(): Promise<void> {
@@ -321,15 +330,15 @@ export class LogManager implements AsyncDisposable {
     const config = this.#options.topicConfig?.(topic) ?? this.#options.config;
     const { recoveryPoints, logStartOffsets } = dir.checkpoints;
     try {
-      if (this.#logs.has(name) || this.#creating.has(name)) {
+      if (this.#logs.has(name) || this.#busy.has(name)) {
         throw new MillraceError(`${name} is in two data directories`, { code: 'DUPLICATE_LOG' });
       }
-      this.#creating.add(name);
+      this.#busy.add(name);
       const recoveryPoint = recoveryPoints.get(name) ?? OFFSET_ZERO;
       const logStartOffset = logStartOffsets.get(name) ?? OFFSET_ZERO;
       const start = { clean, recoveryPoint, logStartOffset };
       const log = await this.#openLog(path, entry, config, start);
-      this.#creating.delete(name);
+      this.#busy.delete(name);
       this.#logs.set(name, { log, dir });
     } catch (error) {
       // The next start looks at it again, and closely.

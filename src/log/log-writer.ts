@@ -178,18 +178,10 @@ export class LogWriter {
     }
   }
 
-  /** Writes the queue and waits until all of it is answered. */
-  async drain(): Promise<void> {
-    this.write();
-    while (this.#rolling !== null || this.#syncing !== null) {
-      await this.#rolling;
-      await this.#syncing;
-    }
-  }
-
   /** Makes everything appended so far durable. Rejects, and stops the writer, if that fails. */
   async flush(): Promise<void> {
-    await this.drain();
+    this.write();
+    await this.#rolling;
     this.#unflushedCount = 0;
     this.#cancelFlushTimer();
     if (this.#stopped !== null) {
@@ -213,9 +205,14 @@ export class LogWriter {
   }
 
   /** Refuses appends from now on, and makes durable what was taken before. Rejects as `flush`. */
-  close(): Promise<void> {
+  async close(): Promise<void> {
     this.#closing = true;
-    return this.flush();
+    this.write();
+    while (this.#rolling !== null || this.#syncing !== null) {
+      await this.#rolling;
+      await this.#syncing;
+    }
+    await this.flush();
   }
 
   /** Refuses what is not answered, and everything from now on. Idempotent. */

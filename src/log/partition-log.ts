@@ -72,6 +72,8 @@ export class PartitionLog implements AsyncDisposable {
   readonly #writer: LogWriter;
   readonly #maintenance = new Mutex();
   readonly #listeners = new Set<() => void>();
+  /** Where the producer snapshot was that the log was opened with; -1: there is none. */
+  readonly #openedSnapshot: number;
   #config: LogConfig;
   #closing: Promise<boolean> | null = null;
 
@@ -99,6 +101,7 @@ export class PartitionLog implements AsyncDisposable {
     this.#segmentConfig = segmentConfig;
     this.#producers = loaded.producers;
     this.#epochs = loaded.epochs;
+    this.#openedSnapshot = loaded.snapshotOffset;
     this.#offsets = new LogOffsets(logStartOffset, logEndOffset);
     this.#reader = new LogReader(segments, this.#offsets);
     this.#flusher = new LogFlusher({ env, logger, dir, files, segments, recoveryPoint });
@@ -239,9 +242,21 @@ export class PartitionLog implements AsyncDisposable {
       this.#producers.expire(nowMs, PRODUCER_ID_EXPIRATION_MS);
       if (this.offline) return 0;
       const [segments, offsets, config] = [this.#segments, this.#offsets, this.#config];
-      const plan = await planRetention({ env, dir, segments, offsets, config, nowMs });
-      if (plan.count > 0 && plan.rollActive) await this.#writer.roll();
-      return this.offline ? 0 : this.#deleteOldest(plan.count);
+      const plannedEnd = offsets.logEndOffset;
+      let { count, rollActive } = await planRetention({
+        env,
+        dir,
+        segments,
+        offsets,
+        config,
+        nowMs,
+      });
+      if (rollActive) {
+        await this.#writer.roll();
+        // What was appended since the plan was made is in the segment that it condemned.
+        if (segments.last?.baseOffset !== plannedEnd) count--;
+      }
+      return this.offline ? 0 : this.#deleteOldest(count);
     });
   }
 
@@ -263,18 +278,28 @@ export class PartitionLog implements AsyncDisposable {
     await this.close();
   }
 
-  /** Closes now, without a write or a sync: the directory is about to be deleted. Idempotent. */
-  discard(): void {
+  /**
+   * Refuses everything at once, without a write or a sync: the directory is about to be deleted.
+   * Resolves when nothing writes into it any more. Slices stay valid. Idempotent.
+   */
+  async discard(): Promise<void> {
     this.#closing ??= Promise.resolve(false);
     this.#writer.stop(`${this.path} was deleted`);
-    this.#closeFiles();
+    await this.#maintenance.run(async () => {
+      await this.#flusher.idle();
+      await this.#files.epochsWritten();
+      this.#closeFiles();
+    });
   }
 
   async #close(): Promise<boolean> {
     try {
       await this.#writer.close();
-      const snapshot = encodeProducerSnapshot(this.#producers.entries());
-      await this.#files.writeSnapshot(this.#offsets.logEndOffset, snapshot);
+      const { logEndOffset } = this.#offsets;
+      if (this.#openedSnapshot !== logEndOffset && logEndOffset > 0) {
+        const snapshot = encodeProducerSnapshot(this.#producers.entries());
+        await this.#files.writeSnapshot(logEndOffset, snapshot);
+      }
       return await this.#files.epochsWritten();
     } catch (error) {
       const { logger, dir } = this.#options;

@@ -3,9 +3,9 @@
  * in Kafka's format, version 1:
  *
  *     at  size
- *      0     2  version (1)
- *      2     4  CRC-32C of everything from 6 on
- *      6     4  count of entries, then for each:
+ *      0     2  version (1)                       \  from byte 1 on this is a 1+4+n message
+ *      2     4  CRC-32C of everything from 6 on    | (record/message.ts) of magic 1
+ *      6     4  count of entries, then for each:  /
  *      +0    8  producer id
  *      +8    2  producer epoch
  *     +10    4  last sequence
@@ -20,20 +20,20 @@
  */
 
 import type { Offset } from '../base/offset.js';
-import { crc32c } from '../native/crc32c.js';
 import { writeInt16, writeInt32, writeInt64 } from '../record/batch-patch.js';
 import { readInt16, readInt32, readInt64 } from '../record/batch-view.js';
+import { sealMessage, unframeMessage } from '../record/message.js';
 import type { ProducerEntry } from './producer-state.js';
 
-const VERSION = 1;
-const CRC_AT = 2;
+/** The low byte of the version; the high byte is zero. */
+const MESSAGE = { magic: 1 };
+const MESSAGE_AT = 1;
 const COUNT_AT = 6;
 const ENTRIES_AT = 10;
 const ENTRY_SIZE = 46;
 
 export function encodeProducerSnapshot(entries: readonly ProducerEntry[]): Uint8Array {
   const bytes = new Uint8Array(ENTRIES_AT + entries.length * ENTRY_SIZE);
-  writeInt16(bytes, 0, VERSION);
   writeInt32(bytes, COUNT_AT, entries.length);
   let at = ENTRIES_AT;
   for (const entry of entries) {
@@ -48,14 +48,13 @@ export function encodeProducerSnapshot(entries: readonly ProducerEntry[]): Uint8
     writeInt64(bytes, at + 38, entry.transactionFirstOffset);
     at += ENTRY_SIZE;
   }
-  writeInt32(bytes, CRC_AT, crc32c(bytes, COUNT_AT, bytes.length - COUNT_AT));
+  sealMessage(bytes, MESSAGE_AT, bytes.length, MESSAGE);
   return bytes;
 }
 
 export function decodeProducerSnapshot(bytes: Uint8Array): readonly ProducerEntry[] | null {
-  if (bytes.length < ENTRIES_AT || readInt16(bytes, 0) !== VERSION) return null;
-  const stored = readInt32(bytes, CRC_AT) >>> 0;
-  if (stored !== crc32c(bytes, COUNT_AT, bytes.length - COUNT_AT)) return null;
+  if (bytes.length < ENTRIES_AT || bytes[0] !== 0) return null;
+  if (!unframeMessage(bytes, MESSAGE, MESSAGE_AT).ok) return null;
   const count = readInt32(bytes, COUNT_AT);
   if (count !== (bytes.length - ENTRIES_AT) / ENTRY_SIZE) return null;
   const entries: ProducerEntry[] = [];

@@ -5,7 +5,7 @@
 
 import { cpSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import type { Test } from 'tap';
 import { ManualClock } from '#src/base/clock.js';
 import { silentLogger } from '#src/base/logger.js';
@@ -31,10 +31,10 @@ export function tempDir(t: Test): string {
   return dir;
 }
 
-/** What a crash leaves: a copy of the directory as it is now. */
+/** What a crash leaves: a copy of the directory as it is now, without a living holder of its lock. */
 export function crashCopy(t: Test, dir: string): string {
   const copy = tempDir(t);
-  cpSync(dir, copy, { recursive: true });
+  cpSync(dir, copy, { recursive: true, filter: (path) => !basename(path).startsWith('.lock') });
   return copy;
 }
 

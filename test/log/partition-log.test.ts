@@ -429,7 +429,7 @@ t.test('a slice outlives close and deletion of its segment', async (t) => {
   const read = log.read(0, READ);
   const slice = read.ok ? read.slice : null;
   if (slice === null) throw new Error('no slice');
-  log.discard();
+  await log.discard();
   const bytes = Buffer.alloc(slice.length);
   t.equal(slice.copyTo(bytes, 0, 0, bytes.length), bytes.length);
   slice.release();

@@ -158,6 +158,18 @@ t.test('when everything is expired the log keeps its end offset', async (t) => {
   t.equal(again.logEndOffset, 6);
 });
 
+t.test('what is appended while everything is being expired stays', async (t) => {
+  const clock = new ManualClock(NOW_MS);
+  const log = await openLog(t, tempDir(t), { clock, config: config({ retentionMs: 1000 }) });
+  await appended(log, batch(5));
+  clock.advance(2000);
+  const fresh = batch(1, { timestamp: NOW_MS + 2000 });
+  const [deleted, offset] = await Promise.all([log.applyRetention(), appended(log, fresh)]);
+  t.equal(deleted, 0);
+  t.equal(offset, 5);
+  t.equal(readAll(log).length, 6);
+});
+
 t.test('records without a timestamp stay as long as their file is young', async (t) => {
   const clock = new ManualClock(Date.now());
   const dir = tempDir(t);
