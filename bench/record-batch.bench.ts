@@ -1,7 +1,8 @@
 /**
  * How many records a second are built and read? Batches of 100 records of 100 bytes, encode (append
  * and build) and decode, in every codec; the walk that ingress does, native and TypeScript; and the
- * codecs alone, in MB/s of uncompressed bytes (the numbers of ADR 0003).
+ * codecs alone, in MB/s of uncompressed bytes (the numbers of ADR 0003). The second number counts CPU
+ * time, user and system, of the whole process: on a busy machine it is the one to compare.
  *
  *     node dist-test/bench/record-batch.bench.js [seconds per case]
  */
@@ -57,9 +58,31 @@ function skip(batch: Uint8Array): void {
   while (cursor.skip());
 }
 
-/** Runs `work` over and over; `unit` of them are done at a time. */
-function add(name: string, unit: number, what: string, work: () => unknown): void {
-  suite.add(`${name}|${unit}|${what}`, work, { maxTime: secondsMax });
+/** One case: `unit` records or bytes a call. */
+interface Case {
+  readonly name: string;
+  readonly unit: number;
+  readonly what: 'records' | 'bytes';
+  calls: number;
+  start: NodeJS.CpuUsage | undefined;
+}
+
+const cases: Case[] = [];
+
+function add(name: string, unit: number, what: Case['what'], work: () => unknown): void {
+  const one: Case = { name, unit, what, calls: 0, start: undefined };
+  cases.push(one);
+  const counted = (): void => {
+    one.start ??= process.cpuUsage();
+    one.calls++;
+    work();
+  };
+  suite.add(String(cases.length - 1), counted, { maxTime: secondsMax });
+}
+
+function rate(perSecond: number, what: Case['what']): string {
+  const millions = perSecond / 1e6;
+  return what === 'records' ? `${millions.toFixed(2)} M/s` : `${millions.toFixed(0)} MB/s`;
 }
 
 const suite = new Benchmark.Suite();
@@ -103,14 +126,13 @@ for (const bytes of [text.subarray(0, 16_384), text]) {
   );
 }
 
+console.log(`Node ${process.version}; records or bytes a second of the clock, and of CPU time`);
 suite
   .on('cycle', (event: Benchmark.Event) => {
-    const [name, unit, what] = (event.target.name as string).split('|') as [string, string, string];
-    const perSecond = (event.target.hz as number) * Number(unit);
-    const rate =
-      what === 'records'
-        ? `${(perSecond / 1e6).toFixed(2)} M records/s`
-        : `${(perSecond / 1e6).toFixed(0)} MB/s`;
-    console.log(`${name.padEnd(32)} ${rate.padStart(20)}`);
+    const { name, unit, what, calls, start } = cases[Number(event.target.name)] as Case;
+    const { user, system } = process.cpuUsage(start);
+    const byClock = rate((event.target.hz as number) * unit, what);
+    const byCpu = rate((calls * unit * 1e6) / (user + system), what);
+    console.log(`${name.padEnd(30)} ${byClock.padStart(12)} ${byCpu.padStart(12)}`);
   })
   .run();

@@ -258,6 +258,15 @@ t.test('zstd: an impossible content size is told before memory is asked for', (t
   t.end();
 });
 
+t.test('zstd: a small frame with a window of 128 MiB is read without it', (t) => {
+  const zstd = codecByName('zstd');
+  const frame = Buffer.from('28b52ffd00 88 190000 616263'.replaceAll(' ', ''), 'hex');
+  const before = process.memoryUsage().rss;
+  for (let i = 0; i < 20; i++) t.equal(zstd.decompress(frame, { sizeMax: 3 }).length, 3);
+  t.ok(process.memoryUsage().rss - before < 64 * MIB);
+  t.end();
+});
+
 t.test('the WebAssembly zstd does the same on every Node, and gives large memory back', (t) => {
   const zstd = codecByName('zstd');
   for (const bytes of samples()) {

@@ -20,6 +20,8 @@ const COMPRESSED = 2;
 export interface ZstdSizeBound {
   /** Skippable ones included. */
   readonly frameCount: number;
+  /** The largest that a frame asks for: what a streaming reader sets aside, used or not. */
+  readonly windowSize: number;
   /** At least so many bytes: the content sizes, stored blocks and runs. */
   readonly known: number;
   /** At most so many bytes. */
@@ -32,6 +34,7 @@ export function zstdSizeBound(bytes: Uint8Array): ZstdSizeBound {
   let known = 0;
   let most = 0;
   let frameCount = 0;
+  let windowSize = 0;
   let at = 0;
   do {
     frameCount++;
@@ -47,19 +50,24 @@ export function zstdSizeBound(bytes: Uint8Array): ZstdSizeBound {
     const frame = walkFrame(view, at + 4);
     known += frame.known;
     most += frame.most;
+    windowSize = Math.max(windowSize, frame.windowSize);
     at = frame.end;
   } while (at < view.byteLength);
-  return { frameCount, known, most };
+  return { frameCount, windowSize, known, most };
 }
 
 /** The frame whose descriptor is at `start`. */
-function walkFrame(view: DataView, start: number): { known: number; most: number; end: number } {
-  need(view, start, 1);
+function walkFrame(
+  view: DataView,
+  start: number,
+): { windowSize: number; known: number; most: number; end: number } {
+  need(view, start, 2);
   const descriptor = view.getUint8(start);
   const isSingleSegment = (descriptor & 0x20) !== 0;
   const dictionaryIdSize = [0, 1, 2, 4][descriptor & 0x03] as number;
   const sizeCode = descriptor >> 6;
   const contentSizeSize = sizeCode === 0 ? (isSingleSegment ? 1 : 0) : 1 << sizeCode;
+  const windowSize = isSingleSegment ? 0 : windowSizeOf(view.getUint8(start + 1));
   let at = start + 1 + (isSingleSegment ? 0 : 1) + dictionaryIdSize;
   need(view, at, contentSizeSize);
   const contentSize = readContentSize(view, at, contentSizeSize);
@@ -80,10 +88,16 @@ function walkFrame(view: DataView, start: number): { known: number; most: number
   }
   at += (descriptor & 0x04) === 0 ? 0 : 4;
   need(view, at, 0);
-  if (contentSize === null) return { known, most, end: at };
+  if (contentSize === null) return { windowSize, known, most, end: at };
   // The library refuses a frame that does not keep its word.
   if (contentSize < known || contentSize > most) throw corrupt('zstd', 'impossible content size');
-  return { known: contentSize, most: contentSize, end: at };
+  return { windowSize, known: contentSize, most: contentSize, end: at };
+}
+
+/** From the window descriptor: exponent in the high five bits, eighths in the low three. */
+function windowSizeOf(descriptor: number): number {
+  const base = 2 ** (10 + (descriptor >> 3));
+  return base + (base / 8) * (descriptor & 7);
 }
 
 function readContentSize(view: DataView, position: number, size: number): number | null {

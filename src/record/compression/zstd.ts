@@ -1,6 +1,8 @@
 /**
  * zstd, by node:zlib where it has it (Node 22.15 and later), else by a WebAssembly build of the same
- * library. Frames with and without content size are read; Java's stream writes the latter.
+ * library. Frames with and without content size are read; Java's stream writes the latter. What
+ * node:zlib does not do well, the other does on every Node: several frames (it ends after the first
+ * and says nothing) and large windows.
  */
 
 import * as zlib from 'node:zlib';
@@ -20,6 +22,8 @@ interface ZlibZstd {
 
 const CHUNK_SIZE = 64 * 1024;
 const LEVEL_DEFAULT = 3;
+/** A streaming reader sets a whole window aside: up to 128 MiB at the word of a small frame. */
+const WINDOW_SIZE_MAX = 8 * 1024 * 1024;
 
 const { zstdCompressSync, zstdDecompressSync, constants } = zlib as unknown as ZlibZstd;
 
@@ -37,8 +41,8 @@ export const zstd: Codec = {
     // Walks the block headers: what is cut short, or too large by its own word, ends here.
     const bound = zstdSizeBound(bytes);
     if (bound.known > sizeMax) throw tooLarge('zstd', sizeMax);
-    // node:zlib ends after the first frame and says nothing.
-    if (zstdDecompressSync === undefined || bound.frameCount > 1) {
+    const isPlain = bound.frameCount === 1 && bound.windowSize <= WINDOW_SIZE_MAX;
+    if (zstdDecompressSync === undefined || !isPlain) {
       return decompressWasm(bytes, bound.most, sizeMax);
     }
     try {
