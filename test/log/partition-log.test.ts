@@ -134,6 +134,53 @@ t.test('borrowed bytes are copied, owned bytes are patched in place', async (t) 
   t.equal(readAll(log).length, 3);
 });
 
+t.test('borrowed batches of several logs in one tick stay apart', async (t) => {
+  const logs = [await openLog(t, tempDir(t)), await openLog(t, tempDir(t))] as const;
+  const sent: Promise<unknown>[] = [];
+  for (let i = 0; i < 30; i++) {
+    const log = logs[i % 3 === 0 ? 0 : 1];
+    sent.push(append(log, batch(1, { timestamp: NOW_MS - i })));
+  }
+  await Promise.all(sent);
+  const times = logs.map((log) => readAll(log).map(({ timestamp }) => NOW_MS - timestamp));
+  const all = Array.from({ length: 30 }, (_, i) => i);
+  t.same(
+    times[0],
+    all.filter((i) => i % 3 === 0),
+  );
+  t.same(
+    times[1],
+    all.filter((i) => i % 3 !== 0),
+  );
+});
+
+t.test('what waits for a durable roll is not overwritten by other logs', async (t) => {
+  const watched = new WatchedEnv();
+  const waiting = await openLog(t, tempDir(t), {
+    env: watched.env,
+    config: config({ flushMessages: 1, segmentBytes: 160 }),
+  });
+  const other = await openLog(t, tempDir(t));
+  let release: () => void = () => {};
+  watched.before = (call) => {
+    if (call !== 'datasync') return undefined;
+    return new Promise((resolve) => {
+      release = resolve;
+    });
+  };
+  const sent = [0, 1, 2].map((i) => append(waiting, batch(1, { timestamp: NOW_MS - i })));
+  await tick();
+  t.equal(waiting.logEndOffset, 2, 'the third one waits');
+  for (let i = 0; i < 3; i++) await appended(other, batch(1, { valueSize: 1000 }));
+  watched.before = () => {};
+  release();
+  await Promise.all(sent);
+  t.same(
+    readAll(waiting).map(({ timestamp }) => NOW_MS - timestamp),
+    [0, 1, 2],
+  );
+});
+
 t.test('listeners hear of visible offsets until they unsubscribe', async (t) => {
   const log = await openLog(t, tempDir(t));
   const seen: number[] = [];

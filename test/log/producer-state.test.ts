@@ -46,7 +46,9 @@ t.test('gaps, other lengths and old epochs are refused, a new epoch begins at 0'
   t.match(await append(log, produced(7, 0, 1, 1)), { ok: true, baseOffset: 1 });
   t.match(await append(log, produced(7, 6)), { error: 'INVALID_PRODUCER_EPOCH' });
   t.match(await append(log, produced(7, 1, 1, 1)), { ok: true, baseOffset: 2 });
-  t.match(await append(log, produced(8, 0)), { ok: true, baseOffset: 3 });
+  t.match(await append(log, produced(8, 0, 2)), { ok: true, baseOffset: 3 });
+  t.match(await append(log, produced(8, 1)), { error: 'OUT_OF_ORDER_SEQUENCE_NUMBER' });
+  t.match(await append(log, produced(8, 0, 2)), { ok: true, duplicate: true });
 });
 
 t.test('sequences wrap from 2^31 - 1 to 0', async (t) => {
@@ -121,6 +123,8 @@ t.test('a snapshot that is newer than what the crash left is not believed', asyn
   truncateSync(file, statSync(file).size - 1);
   const again = await openLog(t, crashed);
   t.match(await append(again, produced(7, 3)), { ok: true, duplicate: false, baseOffset: 3 });
+  const snapshots = readdirSync(crashed).filter((name) => name.endsWith('.snapshot'));
+  t.same(snapshots, [], 'nor kept until the log is as long as it says');
 });
 
 t.test('a roll in mid-tick leaves the queue out of the snapshot', async (t) => {
