@@ -165,7 +165,7 @@ export class FetchAttempt {
     const topic = topicOf(broker, partition.topic, usesTopicIds);
     if (topic === undefined) return unknownTopicError(usesTopicIds);
     const log = logOf(broker, topic, partition.partition);
-    if (log === undefined) return errorCodes.UNKNOWN_TOPIC_OR_PARTITION;
+    if (typeof log === 'number') return log;
     if (partition.fetchOffset < 0) return errorCodes.OFFSET_OUT_OF_RANGE;
     return leaderEpochError(log, partition.currentLeaderEpoch) || log;
   }

@@ -32,12 +32,14 @@ export function unknownTopicError(byId: boolean): number {
   return byId ? errorCodes.UNKNOWN_TOPIC_ID : errorCodes.UNKNOWN_TOPIC_OR_PARTITION;
 }
 
-/** Undefined: no such partition. */
+/** The log, or the error code that answers: no such partition, or one that could not be opened. */
 export function logOf(
   broker: BrokerServices,
   topic: Topic,
   partition: number,
-): PartitionLog | undefined {
-  if (partition < 0 || partition >= topic.partitionCount) return undefined;
-  return broker.logs.getLog(topic.name, partition);
+): PartitionLog | number {
+  if (partition < 0 || partition >= topic.partitionCount) {
+    return errorCodes.UNKNOWN_TOPIC_OR_PARTITION;
+  }
+  return broker.logs.getLog(topic.name, partition) ?? errorCodes.KAFKA_STORAGE_ERROR;
 }

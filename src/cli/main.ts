@@ -2,7 +2,6 @@
 /** The `millrace` command. What a command needs is imported when it runs, so that others start fast. */
 
 import { failureText } from './failure.js';
-import { buildProgram } from './program.js';
 
 const debug = process.argv.includes('--debug');
 
@@ -15,7 +14,11 @@ function fail(error: unknown): void {
 process.stdout.on('error', () => {});
 process.stderr.on('error', () => {});
 
+// The broker's modules load while the command line is read: a start is mostly loading.
+if (process.argv[2] === 'broker') import('./commands/broker.js').catch(() => {});
+
 try {
+  const { buildProgram } = await import('./program.js');
   await buildProgram().parseAsync();
 } catch (error) {
   fail(error);

@@ -201,8 +201,12 @@ export class Controller {
   }
 
   async #makeMissingLogs(entry: Topic): Promise<void> {
+    const logs = this.#openLogs();
+    // One that could not be opened is there, and stays as it is: it is served as offline.
     const missing = partitionNumbers(entry).filter(
-      (partition) => this.#openLogs().getLog(entry.name, partition) === undefined,
+      (partition) =>
+        logs.getLog(entry.name, partition) === undefined &&
+        !logs.failures.has(`${entry.name}-${partition}`),
     );
     if (missing.length === 0) return;
     this.#logger.warn('making directories that a topic misses', {

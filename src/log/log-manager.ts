@@ -103,6 +103,8 @@ export class LogManager implements AsyncDisposable {
   readonly #logs = new Map<string, OpenLog>();
   /** Names that are being created, opened or deleted. */
   readonly #busy = new Set<string>();
+  /** Where the partitions under creation go: they count as there. */
+  readonly #creating = new Map<string, LogDir>();
   readonly #failures = new Map<string, Error>();
   /** Directories that a clean shutdown can vouch for. */
   readonly #clean = new Set<LogDir>();
@@ -195,6 +197,7 @@ export class LogManager implements AsyncDisposable {
     const path = dir.pathOf(name);
     if (env.exists(path)) throw new MillraceError(`${path} exists`, { code: 'ALREADY_EXISTS' });
     this.#busy.add(name);
+    this.#creating.set(name, dir);
     try {
       await dir.forgetPartition(name);
       env.mkdir(path);
@@ -208,6 +211,7 @@ export class LogManager implements AsyncDisposable {
       this.#removeCreated(path);
       throw error;
     } finally {
+      this.#creating.delete(name);
       this.#busy.delete(name);
     }
   }
@@ -415,6 +419,7 @@ export class LogManager implements AsyncDisposable {
   #emptiestDir(): LogDir {
     const counts = new Map(this.#dirs.map((dir) => [dir, 0]));
     for (const { dir } of this.#logs.values()) counts.set(dir, (counts.get(dir) ?? 0) + 1);
+    for (const dir of this.#creating.values()) counts.set(dir, (counts.get(dir) ?? 0) + 1);
     const emptiest = [...counts].sort((a, b) => a[1] - b[1])[0];
     assert(emptiest !== undefined, 'a log manager has a data directory');
     return emptiest[0];

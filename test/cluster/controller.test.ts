@@ -165,6 +165,17 @@ t.test(
   },
 );
 
+t.test('a partition that cannot be opened is left as it is, and the start goes on', async (t) => {
+  const disk = new FakeDisk();
+  const { controller } = await openController(disk);
+  await controller.createTopic(abc);
+  disk.directories.delete('abc-1');
+  disk.failures.set('abc-1', new Error('damaged'));
+  const again = await openController(disk, 2);
+  t.match(again.controller.image.topic('abc'), { partitionCount: 3 });
+  t.notOk(disk.directories.has('abc-1'));
+});
+
 t.test('two callers create one topic', async (t) => {
   const { controller } = await openController(new FakeDisk());
   const results = await Promise.all([controller.createTopic(abc), controller.createTopic(abc)]);

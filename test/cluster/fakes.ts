@@ -17,6 +17,8 @@ export class FakeDisk {
   readonly files = new Map<string, Uint8Array>();
   /** Topic id by `TOPIC-PARTITION`. */
   readonly directories = new Map<string, string | null>();
+  /** Partitions that cannot be opened. */
+  readonly failures = new Map<string, Error>();
   /** Changes still allowed. */
   changesLeft = Number.POSITIVE_INFINITY;
   changes = 0;
@@ -43,6 +45,7 @@ export class FakeDisk {
   get logs(): LogManager {
     const { directories } = this;
     const logs = {
+      failures: this.failures,
       partitions: () =>
         [...directories].map(([name, topicId]) => ({ ...parseDirectory(name), topicId })),
       getLog: (topic: string, partition: number) =>

@@ -60,6 +60,11 @@ export class RawClient {
     return { frame: this.nextFrame(), correlationId };
   }
 
+  /** Sends a request that has no response. */
+  sendOneWay<A extends Api>(api: A, version: number, body: RequestInput<A>): void {
+    this.sendBytes(bytesOf(encodeRequest(api, version, ++this.#correlationId, null, body)));
+  }
+
   sendBytes(bytes: Uint8Array): void {
     this.socket.write(bytes);
   }

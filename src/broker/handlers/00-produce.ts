@@ -69,7 +69,7 @@ function appendTopic(
   }
   return partitionData.map((partition) => {
     const log = logOf(context.broker, topic, partition.index);
-    if (log === undefined) return failure(partition.index, errorCodes.UNKNOWN_TOPIC_OR_PARTITION);
+    if (typeof log === 'number') return failure(partition.index, log);
     const { records } = partition;
     const problem = recordsProblem(context.version, partition);
     if (problem !== null || records === null) {

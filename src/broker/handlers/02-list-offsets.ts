@@ -15,7 +15,7 @@ import { errorCodes } from '../../protocol/error-codes.js';
 import type { ElementOf, RequestOf, ResponseInput } from '../../protocol/infer.js';
 import { listOffsets } from '../../protocol/messages/02-list-offsets.js';
 import { handler, type RequestContext } from '../handler.js';
-import { leaderEpochError, leaderEpochOf, logOf } from '../partitions.js';
+import { leaderEpochError, leaderEpochOf, logOf, unknownTopicError } from '../partitions.js';
 
 type PartitionRequest = ElementOf<ElementOf<RequestOf<typeof listOffsets>['topics']>['partitions']>;
 type PartitionResponse = ElementOf<
@@ -68,8 +68,9 @@ function lookUp(
   committed: boolean,
 ): PartitionResponse {
   const topic = broker.controller.image.topic(name);
-  const log = topic === undefined ? undefined : logOf(broker, topic, partitionIndex);
-  if (log === undefined) return failure(partitionIndex, errorCodes.UNKNOWN_TOPIC_OR_PARTITION);
+  if (topic === undefined) return failure(partitionIndex, unknownTopicError(false));
+  const log = logOf(broker, topic, partitionIndex);
+  if (typeof log === 'number') return failure(partitionIndex, log);
   const epochError = leaderEpochError(log, currentLeaderEpoch);
   if (epochError !== errorCodes.NONE) return failure(partitionIndex, epochError);
   if (timestamp < 0 && !(version >= (VERSION_MIN[timestamp] ?? Number.POSITIVE_INFINITY))) {
