@@ -35,11 +35,18 @@ export class FileReaper {
     this.#timers.add(timer);
   }
 
-  /** Waits for what runs; what waits stays renamed. */
-  async close(): Promise<void> {
+  /**
+   * What waits for its time stays renamed. What runs is not waited for: it may wait for a slow reader
+   * to let go of a slice.
+   */
+  close(): void {
     this.#closed = true;
     for (const timer of this.#timers) timer.cancel();
     this.#timers.clear();
+  }
+
+  /** Settles when no deletion is under way. */
+  async idle(): Promise<void> {
     await Promise.all(this.#running);
   }
 

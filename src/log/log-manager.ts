@@ -284,7 +284,7 @@ export class LogManager implements AsyncDisposable {
   async #close(): Promise<void> {
     this.#stopTimers();
     await this.#housekeeping.run(async () => {
-      await this.#reaper.close();
+      this.#reaper.close();
       const vouched = new Set(this.#clean);
       await Promise.all(
         [...this.#logs.values()].map(async ({ log, dir }) => {
@@ -304,7 +304,7 @@ export class LogManager implements AsyncDisposable {
   /** After a failed open. */
   async #abandon(): Promise<void> {
     this.#closing = Promise.resolve();
-    await this.#reaper.close();
+    this.#reaper.close();
     for (const { log } of this.#logs.values()) await log.discard();
   }
 
@@ -429,6 +429,8 @@ export class LogManager implements AsyncDisposable {
   async #reap(path: string): Promise<void> {
     const { env } = this.#options;
     for (const name of env.readdir(path)) {
+      // The directory may be another process's by now; it finds the rest.
+      if (this.#closing !== null) return;
       env.unlink(join(path, name));
       await yieldToLoop();
     }

@@ -136,7 +136,7 @@ t.test('expired segments are renamed at once and unlinked after the delay', asyn
   t.ok(deleted().length > 0, 'a slice is still on its way');
   t.equal(slice.slice.copyTo(Buffer.alloc(10), 0, 0, 10), 10);
   slice.slice.release();
-  await reaper.close();
+  await reaper.idle();
   t.same(deleted(), []);
   t.notOk(readdirSync(dir).some((name) => name.startsWith('00000000000000000000.')));
 });
