@@ -55,9 +55,7 @@ t.test(
     const size = batch(1).length;
     for (let i = 0; i < 12; i++) await appended(log, batch(1));
     await log.flush();
-    const { recoveryPoint } = log;
-    const last = `${String(log.logEndOffset - 2).padStart(20, '0')}.log`;
-    t.equal(recoveryPoint, 12);
+      t.equal(log.recoveryPoint, 12);
     const rot = (path: string, name: string, at: number): void => {
       const bytes = readFileSync(join(path, name));
       bytes[at] = (bytes[at] as number) ^ 1;
