@@ -55,7 +55,7 @@ t.test(
     const size = batch(1).length;
     for (let i = 0; i < 12; i++) await appended(log, batch(1));
     await log.flush();
-      t.equal(log.recoveryPoint, 12);
+    t.equal(log.recoveryPoint, 12);
     const rot = (path: string, name: string, at: number): void => {
       const bytes = readFileSync(join(path, name));
       bytes[at] = (bytes[at] as number) ^ 1;
