@@ -109,6 +109,7 @@ export class Controller {
       for (const entry of deleting) directories.delete(entry.name);
       await this.#adopt(directories);
       for (const entry of this.image.topics()) await this.#makeMissingLogs(entry);
+      await this.#skipProducerIds(logs.partitions());
     });
   }
 
@@ -198,6 +199,18 @@ export class Controller {
       }
     }
     if (adopted.length > 0) await this.#store.commit({ put: adopted });
+  }
+
+  /**
+   * Directories that another broker wrote know producers that the store does not. A new producer with
+   * such an id would be refused, or worse: its first batch would be answered as a repeated one.
+   */
+  async #skipProducerIds(directories: readonly PartitionDirectory[]): Promise<void> {
+    let nextProducerId = 0;
+    for (const { largestProducerId } of directories) {
+      nextProducerId = Math.max(nextProducerId, largestProducerId + 1);
+    }
+    if (nextProducerId > this.#store.nextProducerId) await this.#store.commit({ nextProducerId });
   }
 
   async #makeMissingLogs(entry: Topic): Promise<void> {

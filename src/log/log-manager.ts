@@ -76,6 +76,8 @@ export interface PartitionDirectory {
   readonly partition: number;
   /** From partition.metadata; null if there is none. */
   readonly topicId: string | null;
+  /** Of the idempotent producers that the log remembers, -1 if none. */
+  readonly largestProducerId: number;
 }
 
 const RETENTION_CHECK_INTERVAL_MS = 300_000;

@@ -163,6 +163,11 @@ export class PartitionLog implements AsyncDisposable {
     return this.#segments.first?.baseOffset ?? this.#offsets.logStartOffset;
   }
 
+  /** Of the idempotent producers that the log remembers, -1 if none. */
+  get largestProducerId(): number {
+    return this.#producers.largestProducerId;
+  }
+
   /** -1 in a log without epochs. */
   get latestLeaderEpoch(): number {
     return this.#epochs.latestEpoch;

@@ -69,6 +69,13 @@ export class ProducerState {
     return this.#entries.size;
   }
 
+  /** -1 if there is none. */
+  get largestProducerId(): number {
+    let largest = -1;
+    for (const producerId of this.#entries.keys()) largest = Math.max(largest, producerId);
+    return largest;
+  }
+
   entries(): ProducerEntry[] {
     return [...this.#entries.values()];
   }

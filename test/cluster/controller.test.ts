@@ -64,6 +64,19 @@ t.test('a crash at every step of a deletion leaves the whole topic or nothing', 
   }
 });
 
+t.test('no producer gets an id that a log knows from elsewhere', async (t) => {
+  const disk = new FakeDisk();
+  disk.directories.set('abc-0', null);
+  disk.directories.set('abc-1', null);
+  disk.producerIds.set('abc-0', 4000);
+  disk.producerIds.set('abc-1', 17);
+  const { controller } = await openController(disk);
+  t.equal(await controller.producerIds.next(), 4001);
+  disk.producerIds.set('abc-1', 4001);
+  const again = await openController(disk, 2);
+  t.equal(await again.controller.producerIds.next(), 5001, 'its own blocks stay as they are');
+});
+
 async function stepsOf(
   change: (
     controller: Awaited<ReturnType<typeof openController>>['controller'],

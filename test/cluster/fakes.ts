@@ -17,6 +17,8 @@ export class FakeDisk {
   readonly files = new Map<string, Uint8Array>();
   /** Topic id by `TOPIC-PARTITION`. */
   readonly directories = new Map<string, string | null>();
+  /** Largest producer id that a partition knows. */
+  readonly producerIds = new Map<string, number>();
   /** Partitions that cannot be opened. */
   readonly failures = new Map<string, Error>();
   /** Changes still allowed. */
@@ -47,7 +49,11 @@ export class FakeDisk {
     const logs = {
       failures: this.failures,
       partitions: () =>
-        [...directories].map(([name, topicId]) => ({ ...parseDirectory(name), topicId })),
+        [...directories].map(([name, topicId]) => ({
+          ...parseDirectory(name),
+          topicId,
+          largestProducerId: this.producerIds.get(name) ?? -1,
+        })),
       getLog: (topic: string, partition: number) =>
         directories.has(`${topic}-${partition}`) ? {} : undefined,
       createLog: async ({ topic, partition, topicId }: CreateLogOptions) => {
