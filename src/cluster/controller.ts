@@ -33,6 +33,9 @@ const CREATE_CONCURRENCY = 8;
 /** Partitions of one topic, as Kafka bounds one request. */
 export const PARTITION_COUNT_MAX = 10_000;
 
+/** Above it an id was not counted but made up: it would leave too few for all that are to come. */
+const PRODUCER_ID_COUNTED_MAX = 2 ** 53 - 2 ** 40;
+
 /** What nothing but a user may delete: for topics whose overrides were lost. */
 const KEEP_ALL: Readonly<Record<string, string>> = {
   'retention.ms': '-1',
@@ -204,10 +207,12 @@ export class Controller {
   /**
    * Directories that another broker wrote know producers that the store does not. A new producer with
    * such an id would be refused, or worse: its first batch would be answered as a repeated one.
+   * Clients may write any id into a batch, so one near the end of the numbers counts for nothing.
    */
   async #skipProducerIds(directories: readonly PartitionDirectory[]): Promise<void> {
     let nextProducerId = 0;
     for (const { largestProducerId } of directories) {
+      if (largestProducerId > PRODUCER_ID_COUNTED_MAX) continue;
       nextProducerId = Math.max(nextProducerId, largestProducerId + 1);
     }
     if (nextProducerId > this.#store.nextProducerId) await this.#store.commit({ nextProducerId });

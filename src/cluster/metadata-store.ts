@@ -15,6 +15,7 @@
  */
 
 import { join } from 'node:path';
+import { assert } from '../base/assert.js';
 import type { Clock } from '../base/clock.js';
 import type { Logger } from '../base/logger.js';
 import type { Env } from '../file/env.js';
@@ -114,6 +115,7 @@ export class MetadataStore {
       nextProducerId: change.nextProducerId ?? this.#nextProducerId,
       topics: [...kept, ...(change.put ?? [])],
     };
+    assert(Number.isSafeInteger(document.nextProducerId), 'producer ids are counted exactly');
     const bytes = encodeMetadataDocument(document);
     // A failed write may have got through: the revision is not used again.
     this.#revision = document.revision;

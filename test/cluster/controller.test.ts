@@ -77,6 +77,19 @@ t.test('no producer gets an id that a log knows from elsewhere', async (t) => {
   t.equal(await again.controller.producerIds.next(), 5001, 'its own blocks stay as they are');
 });
 
+t.test('an id that a client made up does not use up the numbers', async (t) => {
+  const disk = new FakeDisk();
+  disk.directories.set('abc-0', null);
+  disk.directories.set('abc-1', null);
+  disk.producerIds.set('abc-0', Number.MAX_SAFE_INTEGER);
+  disk.producerIds.set('abc-1', 2 ** 53 - 2 ** 40);
+  for (let seed = 1; seed <= 3; seed++) {
+    const { controller, store } = await openController(disk, seed);
+    t.equal(store.lost, false);
+    t.ok(Number.isSafeInteger(await controller.producerIds.next()));
+  }
+});
+
 async function stepsOf(
   change: (
     controller: Awaited<ReturnType<typeof openController>>['controller'],
