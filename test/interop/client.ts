@@ -35,6 +35,7 @@ export const LIMITS = {
   'empty-value': 'it writes empty values as null',
   'read-from-timestamp': 'it does not read from a time on',
   'max-timestamp': 'it does not ask for the largest time',
+  'cuts headers': 'it shows header values up to their first zero byte',
   'reads null headers as empty': 'it shows null header values as empty',
 } as const;
 export type Limit = keyof typeof LIMITS;

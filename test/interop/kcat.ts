@@ -24,7 +24,7 @@ export class KcatClient implements Client {
     configs: 'kcat has no such call',
     delete: 'kcat has no such call',
   };
-  readonly limits: ReadonlySet<Limit> = new Set(['timestamp', 'max-timestamp']);
+  readonly limits: ReadonlySet<Limit> = new Set(['timestamp', 'max-timestamp', 'cuts headers']);
 
   readonly unreadable = {};
 
@@ -158,7 +158,7 @@ function parseRecords(output: Buffer): TestRecord[] {
   const records: TestRecord[] = [];
   for (let position = 0; position < output.length; ) {
     const end = output.indexOf(10, position);
-    const head = output.toString('utf8', position, end);
+    const head = output.toString('latin1', position, end);
     const [offset, timestamp, keySize, valueSize, ...headers] = head.split(' ');
     position = end + 1;
     const take = (size: number): Buffer | null => {
@@ -185,6 +185,7 @@ function parseHeaders(text: string): [string, Buffer | null][] {
   if (text === '') return [];
   return text.split(',').map((pair) => {
     const [name, value] = pair.split('=');
-    return [String(name), value === 'NULL' ? null : Buffer.from(String(value))];
+    const bytes = Buffer.from(String(value), 'latin1');
+    return [Buffer.from(String(name), 'latin1').toString(), value === 'NULL' ? null : bytes];
   });
 }

@@ -4,7 +4,7 @@ import { deepEqual, equal } from 'node:assert/strict';
 import { createReadStream, readdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
-import { type Client, type Codec, fromJson, type TestRecord } from './client.js';
+import { type At, type Client, type Codec, fromJson, type TestRecord } from './client.js';
 import { goldenDir } from './paths.js';
 import { runOk } from './process.js';
 import { javaOptions, type Server } from './servers.js';
@@ -56,31 +56,41 @@ export async function dumpLogSegments(
   return lines;
 }
 
+type ExpectedPartition = {
+  readonly logStartOffset: number;
+  readonly logEndOffset: number;
+  readonly maxTimestampOffset: number;
+  readonly records: readonly Parameters<typeof fromJson>[0][];
+};
+
 type Expected = {
   readonly topics: readonly {
     readonly topic: string;
-    readonly partitions: readonly {
-      readonly partition: number;
-      readonly logStartOffset: number;
-      readonly logEndOffset: number;
-      readonly maxTimestampOffset: number;
-      readonly records: readonly Parameters<typeof fromJson>[0][];
-    }[];
+    readonly partitions: readonly ExpectedPartition[];
   }[];
 };
 
-/** Reads partition 0 of every golden topic with one client: the records that Kafka's own client read. */
-export async function readGolden(server: Server, client: Client): Promise<void> {
+/** Partition 0 of every golden topic, as Kafka's own client saw it. */
+function goldenPartitions(): { topic: string; expected: ExpectedPartition }[] {
   const text = readFileSync(join(goldenDir, 'expected.json'), 'utf8');
-  for (const { topic, partitions } of (JSON.parse(text) as Expected).topics) {
-    const expected = partitions[0];
-    if (expected === undefined) throw new Error(`${topic} has no partition`);
-    const ends = [expected.logStartOffset, expected.logEndOffset];
-    const found = [
-      await client.offset(server.bootstrap, topic, 'earliest'),
-      await client.offset(server.bootstrap, topic, 'latest'),
-    ];
-    deepEqual(found, ends, `${topic}: log start and log end offset`);
+  return (JSON.parse(text) as Expected).topics.flatMap(({ topic, partitions }) =>
+    partitions.slice(0, 1).map((expected) => ({ topic, expected })),
+  );
+}
+
+/** Log start, log end and the offset of the largest time of every golden topic. */
+export async function goldenOffsets(server: Server, client: Client): Promise<void> {
+  for (const { topic, expected } of goldenPartitions()) {
+    const ask = (at: At): Promise<number> => client.offset(server.bootstrap, topic, at);
+    equal(await ask('earliest'), expected.logStartOffset, `${topic}: log start offset`);
+    equal(await ask('latest'), expected.logEndOffset, `${topic}: log end offset`);
+    equal(await ask('max-timestamp'), expected.maxTimestampOffset, `${topic}: largest time`);
+  }
+}
+
+/** Reads every golden topic with one client: the records that Kafka's own client read. */
+export async function readGolden(server: Server, client: Client): Promise<void> {
+  for (const { topic, expected } of goldenPartitions()) {
     const codec = topic.replace(/^codec-/, '') as Codec;
     if (expected.records.length === 0 || client.unreadable[codec] !== undefined) continue;
     const records = expected.records.map(fromJson);

@@ -118,10 +118,10 @@ export class Service {
       this.#child.on('close', (code) => resolve(code));
     });
     services.add(this);
-    this.#ended.finally(() => {
+    this.#ended.then(() => {
       services.delete(this);
       for (const waiter of this.#waiters) waiter();
-    });
+    }, ignore);
   }
 
   get output(): string {
@@ -176,6 +176,7 @@ export class Service {
 }
 
 const services = new Set<Service>();
+const ignore = (): void => {};
 
 process.on('exit', () => {
   for (const service of services) service.kill();

@@ -296,13 +296,12 @@ function same(
 
 /** The record as this client shows it to its user. */
 export function asReadBy({ limits }: Client, record: TestRecord): TestRecord {
-  const { headers } = record;
-  return {
-    ...record,
-    headers: limits.has('reads null headers as empty')
-      ? headers.map(([name, content]) => [name, content ?? Buffer.alloc(0)] as const)
-      : headers,
+  const show = (content: Buffer | null): Buffer | null => {
+    if (content === null) return limits.has('reads null headers as empty') ? Buffer.alloc(0) : null;
+    const zero = limits.has('cuts headers') ? content.indexOf(0) : -1;
+    return zero < 0 ? content : content.subarray(0, zero);
   };
+  return { ...record, headers: record.headers.map(([name, content]) => [name, show(content)]) };
 }
 
 /** Headers of one name keep their order; some clients do not keep the order of the names. */

@@ -43,12 +43,22 @@ export async function readText(
   dir: string,
 ): Promise<void> {
   for (const writer of TEXT_WRITERS) {
-    const file = join(dir, 'output');
-    await client.consumeText(server.bootstrap, textTopic(writer), input.count, file);
-    const found = await sha256(file);
-    rmSync(file);
-    if (found !== input.sha256) throw new Error(`text by ${writer}: ${found}, not ${input.sha256}`);
+    await readTextTopic(server, client, textTopic(writer), input, dir);
   }
+}
+
+export async function readTextTopic(
+  server: Server,
+  client: Client,
+  topic: string,
+  input: TextInput,
+  dir: string,
+): Promise<void> {
+  const file = join(dir, 'output');
+  await client.consumeText(server.bootstrap, topic, input.count, file);
+  const found = await sha256(file);
+  rmSync(file);
+  if (found !== input.sha256) throw new Error(`${topic}: sha256 ${found}, not ${input.sha256}`);
 }
 
 async function sha256(file: string): Promise<string> {
