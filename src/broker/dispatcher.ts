@@ -47,6 +47,7 @@ export class Dispatcher {
   readonly #broker: BrokerServices;
   readonly #advertised: DispatcherOptions['advertised'];
   readonly #handlers = new Map<number, Handler[]>();
+  readonly #apiByKey = (key: number): Api | undefined => this.#handlers.get(key)?.at(-1)?.message;
   readonly #lines: LineBudget;
 
   constructor(options: DispatcherOptions) {
@@ -68,7 +69,7 @@ export class Dispatcher {
   ): Answer | Promise<Answer> {
     let header: RequestHeader | null = null;
     try {
-      header = decodeRequestHeader(frame);
+      header = decodeRequestHeader(frame, this.#apiByKey);
       return this.#dispatch(connection, header, frame, owned);
     } catch (error) {
       return this.#failed(connection, header, error);

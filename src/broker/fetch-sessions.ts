@@ -23,6 +23,9 @@ const EPOCH_MAX = 2 ** 31 - 1;
 /** A session that was not used, or not older than this, may be evicted for a new or a bigger one. */
 export const SESSION_EVICTION_MS = 120_000;
 
+/** A client with more partitions than this in one session goes on with full fetches. */
+export const SESSION_PARTITIONS_MAX = 100_000;
+
 /** One partition as the client last described it, and what it was last told. */
 export interface FetchPartition {
   /** Topic id (requests from version 13) or name: whichever the session's requests use. */
@@ -173,6 +176,10 @@ export class FetchSessionCache {
     if (session.epoch !== request.sessionEpoch) return { error: 'INVALID_FETCH_SESSION_EPOCH' };
     session.update(request.partitions);
     session.forget(request.forgotten);
+    if (session.size > SESSION_PARTITIONS_MAX) {
+      this.#sessions.delete(session.id);
+      return { error: 'FETCH_SESSION_ID_NOT_FOUND' };
+    }
     if (session.size === 0) {
       this.#sessions.delete(session.id);
       return { sessionId: 0, incremental: false, partitions: [], session: null };
@@ -192,7 +199,8 @@ export class FetchSessionCache {
   #open(request: FetchSessionRequest): FetchSession | null {
     const nowMs = this.#clock.monotonicMs();
     const size = new Set(request.partitions.map(keyOf)).size;
-    if (size === 0 || !this.#makeRoom(size, nowMs)) return null;
+    if (size === 0 || size > SESSION_PARTITIONS_MAX) return null;
+    if (!this.#makeRoom(size, nowMs)) return null;
     const session = new FetchSession(this.#newId(), request.usesTopicIds, nowMs);
     session.update(request.partitions);
     this.#sessions.set(session.id, session);

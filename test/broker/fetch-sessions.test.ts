@@ -6,6 +6,7 @@ import {
   type FetchPlan,
   FetchSessionCache,
   SESSION_EVICTION_MS,
+  SESSION_PARTITIONS_MAX,
 } from '#src/broker/fetch-sessions.js';
 
 function partition(topic: string, number = 0, fetchOffset = 0): FetchPartition {
@@ -146,4 +147,14 @@ t.test(
 t.test('no slots, no sessions', async (t) => {
   const { open } = setUp(0);
   t.match(open(partition('a')), { sessionId: 0, session: null });
+});
+
+t.test('the partitions of a session are bounded', async (t) => {
+  const { cache, open, plan } = setUp();
+  const many = Array.from({ length: SESSION_PARTITIONS_MAX }, (_, i) => partition('a', i));
+  t.equal(open(...many, partition('b')).sessionId, 0);
+  const { sessionId } = open(...many);
+  t.not(sessionId, 0);
+  t.same(plan(sessionId, 1, [partition('b')]), { error: 'FETCH_SESSION_ID_NOT_FOUND' });
+  t.equal(cache.size, 0);
 });
