@@ -1,7 +1,12 @@
 #include "pool_job.h"
 
 #include <fcntl.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
+#include <algorithm>
+#include <cerrno>
 #include <memory>
 #include <utility>
 
@@ -13,6 +18,12 @@ namespace {
 
 inline constexpr size_t kPrefetchSizeMax = 64 << 20;
 inline constexpr size_t kScratchSize = 256 << 10;
+
+// MADV_POPULATE_READ, Linux 5.14; not in the headers of older systems, on which we also build.
+inline constexpr int kPopulateRead = 22;
+#ifdef MADV_POPULATE_READ
+static_assert(MADV_POPULATE_READ == kPopulateRead);
+#endif
 
 // Not Napi::AsyncWorker: in an environment that is being torn down (a worker that is terminated) it
 // takes the refusal of its callback for a fatal error and ends the process.
@@ -96,9 +107,32 @@ class PrefetchJob final : public PoolJob {
       : PoolJob(std::move(fd)), position_(position), length_(length) {}
 
  protected:
-  // readahead(2) alone would not wait until the pages are there; reading them through does.
+  // readahead(2) alone would not wait until the pages are there. Populating a mapping does, and no
+  // byte comes to user space; where it fails, reading tells why (an error, or a file cut short).
   int64_t Run(int fd) override {
-    ::posix_fadvise(fd, position_, static_cast<off_t>(length_), POSIX_FADV_WILLNEED);
+    const int64_t populated = Populate(fd);
+    return populated < 0 ? ReadThrough(fd) : populated;
+  }
+
+ private:
+  // Answers the bytes that are there, or -errno. Unlike a touch of the mapping, the call answers an
+  // error where the file ends or the disk fails: there is no SIGBUS.
+  int64_t Populate(int fd) {
+    struct stat file {};
+    if (::fstat(fd, &file) < 0) return -errno;
+    if (position_ >= file.st_size || length_ == 0) return 0;
+    const int64_t end = std::min<int64_t>(position_ + static_cast<int64_t>(length_), file.st_size);
+    static const int64_t page_size = ::sysconf(_SC_PAGESIZE);
+    const int64_t start = position_ - position_ % page_size;
+    const auto size = static_cast<size_t>(end - start);
+    void* map = ::mmap(nullptr, size, PROT_READ, MAP_SHARED, fd, start);
+    if (map == MAP_FAILED) return -errno;
+    const int64_t result = Retry([&] { return ::madvise(map, size, kPopulateRead); });
+    ::munmap(map, size);
+    return result < 0 ? result : end - position_;
+  }
+
+  int64_t ReadThrough(int fd) {
     const std::unique_ptr<uint8_t[]> scratch(new uint8_t[kScratchSize]);
     size_t done = 0;
     while (done < length_) {
@@ -112,7 +146,6 @@ class PrefetchJob final : public PoolJob {
     return static_cast<int64_t>(done);
   }
 
- private:
   int64_t position_;
   size_t length_;
 };

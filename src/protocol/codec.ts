@@ -1,7 +1,7 @@
 /**
  * Encoding and decoding of requests and responses: the door of this room.
  *
- *     broker   const header = decodeRequestHeader(frame);           // headers.ts
+ *     broker   const header = decodeRequestHeader(frame, apiByKey); // headers.ts
  *              const body = decodeRequest(fetch, header.apiVersion, frame, header.bodyPosition);
  *              const chunks = encodeResponse(fetch, version, header.correlationId, { ... });
  *

@@ -12,7 +12,6 @@
  */
 
 import { ByteReader } from '../base/byte-reader.js';
-import { apiByKey } from './api-table.js';
 import { ProtocolError } from './protocol-error.js';
 import { type Api, inRange } from './schema.js';
 import { skipTaggedSection } from './tagged-section.js';
@@ -49,9 +48,13 @@ export function responseHeaderVersion(api: Api, version: number): number {
  * Reads the header of a request frame, of unknown keys and versions too: ApiVersions has to be
  * answered whatever its version, and a log line wants to know who sent what. Throws a
  * ProtocolError if not even the correlation id is there, or if what follows is malformed in a
- * version that has a schema.
+ * version that has a schema. `apiByKey` is the table to look in: api-table's, which loads every
+ * schema, or that of the APIs which the caller serves.
  */
-export function decodeRequestHeader(frame: Uint8Array): RequestHeader {
+export function decodeRequestHeader(
+  frame: Uint8Array,
+  apiByKey: (key: number) => Api | undefined,
+): RequestHeader {
   const reader = new ByteReader(frame, 0, frame.length, ProtocolError);
   const apiKey = reader.int16();
   const apiVersion = reader.int16();

@@ -26,7 +26,7 @@ function bytesOf(chunks: readonly Chunk[]): Buffer {
 /** A request frame without its size, and where its body starts. */
 function bodyOf(chunks: readonly Chunk[]): { frame: Buffer; position: number } {
   const frame = bytesOf(chunks).subarray(4);
-  return { frame, position: decodeRequestHeader(frame).bodyPosition };
+  return { frame, position: decodeRequestHeader(frame, apiByKey).bodyPosition };
 }
 
 function slice(length: number): FileSlice {
@@ -104,7 +104,7 @@ t.test('a plain Uint8Array in the middle of its memory decodes like a Buffer', (
   const memory = new Uint8Array(frame.length + 20).fill(255);
   memory.set(frame, 10);
   const view = memory.subarray(10, 10 + frame.length);
-  t.equal(decodeRequestHeader(view).clientId, 'é');
+  t.equal(decodeRequestHeader(view, apiByKey).clientId, 'é');
   t.equal(decodeRequest(metadata, 12, view, position).topics, null);
   t.end();
 });
@@ -143,7 +143,7 @@ t.test('an ApiVersions request of any version has a header, and an answer in v0 
     request.writeInt32BE(99, 4);
     request.writeInt16BE(2, 8);
     request.write('me', 10);
-    const header = decodeRequestHeader(request);
+    const header = decodeRequestHeader(request, apiByKey);
     t.equal(header.api, apiVersions);
     t.equal(header.apiVersion, version);
     t.equal(header.correlationId, 99);
@@ -162,17 +162,26 @@ t.test('an ApiVersions request of any version has a header, and an answer in v0 
 });
 
 t.test('headers of unknown APIs are read as far as they go', (t) => {
-  const header = decodeRequestHeader(Buffer.from('270f0001000000070003616263ffff', 'hex'));
+  const header = decodeRequestHeader(
+    Buffer.from('270f0001000000070003616263ffff', 'hex'),
+    apiByKey,
+  );
   t.match(header, { apiKey: 9999, apiVersion: 1, correlationId: 7, clientId: 'abc' });
   t.equal(header.api, undefined);
-  t.equal(decodeRequestHeader(Buffer.from('270f000100000007', 'hex')).clientId, null);
-  t.equal(decodeRequestHeader(Buffer.from('270f0001000000077fff', 'hex')).clientId, null);
-  t.throws(() => decodeRequestHeader(Buffer.from('270f0001000000', 'hex')), ProtocolError);
-  t.throws(() => decodeRequestHeader(new Uint8Array(0)), { code: 'INVALID_REQUEST' });
-  // A version that is known must have a whole header: client id, tagged section.
-  t.throws(() => decodeRequestHeader(Buffer.from('00030001000000070003', 'hex')), ProtocolError);
+  t.equal(decodeRequestHeader(Buffer.from('270f000100000007', 'hex'), apiByKey).clientId, null);
+  t.equal(decodeRequestHeader(Buffer.from('270f0001000000077fff', 'hex'), apiByKey).clientId, null);
   t.throws(
-    () => decodeRequestHeader(Buffer.from('000300090000000700026d65', 'hex')),
+    () => decodeRequestHeader(Buffer.from('270f0001000000', 'hex'), apiByKey),
+    ProtocolError,
+  );
+  t.throws(() => decodeRequestHeader(new Uint8Array(0), apiByKey), { code: 'INVALID_REQUEST' });
+  // A version that is known must have a whole header: client id, tagged section.
+  t.throws(
+    () => decodeRequestHeader(Buffer.from('00030001000000070003', 'hex'), apiByKey),
+    ProtocolError,
+  );
+  t.throws(
+    () => decodeRequestHeader(Buffer.from('000300090000000700026d65', 'hex'), apiByKey),
     ProtocolError,
   );
   t.end();
@@ -180,9 +189,9 @@ t.test('headers of unknown APIs are read as far as they go', (t) => {
 
 t.test('tagged fields in a request header are skipped', (t) => {
   const frame = Buffer.from('0003000900000007ffff020501aa1f03010203', 'hex');
-  t.equal(decodeRequestHeader(frame).bodyPosition, frame.length);
+  t.equal(decodeRequestHeader(frame, apiByKey).bodyPosition, frame.length);
   t.throws(
-    () => decodeRequestHeader(Buffer.from('0003000900000007ffff0205', 'hex')),
+    () => decodeRequestHeader(Buffer.from('0003000900000007ffff0205', 'hex'), apiByKey),
     ProtocolError,
   );
   t.end();
@@ -273,7 +282,7 @@ t.test('encoding asserts what would be a wrong frame, and leaves nothing behind'
   }
   const bytes = bytesOf(request('t', {}));
   t.equal(bytes.readInt32BE(0), bytes.length - 4);
-  t.equal(decodeRequestHeader(bytes.subarray(4)).clientId, 'c');
+  t.equal(decodeRequestHeader(bytes.subarray(4), apiByKey).clientId, 'c');
   t.end();
 });
 

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import t from 'tap';
-import { apis } from '#src/protocol/api-table.js';
+import { apiByKey, apis } from '#src/protocol/api-table.js';
 import {
   decodeRequest,
   decodeResponse,
@@ -46,7 +46,9 @@ for (const api of apis) {
     const { version, correlationId, request, clientId } = frame;
     const schema = request ? api.request : api.response;
     const input = fromJson(schema.fields, frame.body) as never;
-    const header = request ? decodeRequestHeader(bytes) : decodeResponseHeader(api, version, bytes);
+    const header = request
+      ? decodeRequestHeader(bytes, apiByKey)
+      : decodeResponseHeader(api, version, bytes);
     if (request) {
       const expected = { apiKey: api.key, apiVersion: version, correlationId, clientId, api };
       assert.deepStrictEqual({ ...expected, bodyPosition: header.bodyPosition }, header);

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import t from 'tap';
 import { seededRandom } from '#src/base/random.js';
-import { apis } from '#src/protocol/api-table.js';
+import { apiByKey, apis } from '#src/protocol/api-table.js';
 import { compile } from '#src/protocol/compile.js';
 import { decodeRequestHeader, decodeResponseHeader } from '#src/protocol/headers.js';
 import { interpret } from '#src/protocol/interpret.js';
@@ -196,7 +196,7 @@ const UUID_WEIGHT = 22;
 
 function checkHeader(frame: Uint8Array): void {
   try {
-    decodeRequestHeader(frame);
+    decodeRequestHeader(frame, apiByKey);
   } catch (error) {
     if (!(error instanceof ProtocolError)) throw error;
   }
@@ -210,7 +210,7 @@ t.test('mutated frames throw the one error or decode alike, in bounded time and 
       const schema = frame.request ? api.request : api.response;
       const bytes = Buffer.from(frame.hex, 'hex');
       const { bodyPosition } = frame.request
-        ? decodeRequestHeader(bytes)
+        ? decodeRequestHeader(bytes, apiByKey)
         : decodeResponseHeader(api, frame.version, bytes);
       return { key: `${schema.name} ${frame.version}`, schema, frame, bytes, bodyPosition };
     }),
