@@ -310,6 +310,17 @@ export class Segment implements AsyncDisposable {
   }
 
   /**
+   * An offset that lies beyond every record before `position`, as near as the offset index tells;
+   * null if it has no entry there.
+   */
+  offsetBeyond(position: number): number | null {
+    this.#load();
+    const { offset: index } = this.#indexes;
+    const slot = index.ceilingPosition(position);
+    return slot === index.count ? null : this.baseOffset + index.keyAt(slot);
+  }
+
+  /**
    * The first record with a timestamp >= `timestampMs` and an offset >= `startOffset`; null if there
    * is none.
    */

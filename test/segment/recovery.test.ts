@@ -356,6 +356,8 @@ t.test('whatever the indexes say, the answers are those of the log', async (t) =
       segment.positionFor(Math.max(0, ms))?.position,
     ]);
   const answers = (segment: Segment): unknown[] => [
+    // First of all, and each on its own: a time look-up that finds a lie repairs the indexes.
+    Array.from({ length: 86 }, (_, at) => segment.positionFor(at * 7)?.position),
     segment.nextOffset,
     segment.maxTimestampMs,
     segment.maxTimestampOffset(),
@@ -367,6 +369,17 @@ t.test('whatever the indexes say, the answers are those of the log', async (t) =
     const copy = Buffer.from(bytes);
     copy[at] = (copy[at] as number) ^ 16;
     return copy;
+  };
+  /** Entries in order, with the key of one batch and the value of another; the last one is true. */
+  const shifted = (bytes: Buffer, entry: number, by: number): Buffer => {
+    const count = bytes.length / entry;
+    const entries: Buffer[] = [];
+    for (let slot = Math.max(0, -by); slot < count - 1 - Math.max(0, by); slot++) {
+      const key = bytes.subarray(slot * entry, slot * entry + entry - 4);
+      const valueAt = (slot + by) * entry + entry - 4;
+      entries.push(Buffer.concat([key, bytes.subarray(valueAt, valueAt + 4)]));
+    }
+    return Buffer.concat([...entries, bytes.subarray((count - 1) * entry)]);
   };
   const variants = (bytes: Buffer, entry: number, foreign: Buffer): [string, Buffer | null][] => [
     ['missing', null],
@@ -381,6 +394,9 @@ t.test('whatever the indexes say, the answers are those of the log', async (t) =
     ['of another segment', foreign],
     ['without a middle', Buffer.concat([bytes.subarray(0, entry * 9), bytes.subarray(entry * 60)])],
     ['backwards', Buffer.from(bytes).reverse()],
+    ['in order, but about later batches', shifted(bytes, entry, 1)],
+    ['in order, but about much later batches', shifted(bytes, entry, 40)],
+    ['in order, but about earlier batches', shifted(bytes, entry, -3)],
     ...Array.from({ length: 60 }, (_, at): [string, Buffer] => [
       `bit of byte ${at * 13}`,
       flipped(bytes, (at * 13) % bytes.length),

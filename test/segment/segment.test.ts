@@ -268,6 +268,26 @@ t.test(
   },
 );
 
+t.test('index entries that a crash lost are made again by a clean start', async (t) => {
+  const batches = chain(0, 300, 200);
+  const straight = tempDir(t);
+  const one = Segment.create(segmentOptions(straight));
+  one.append(batches);
+  one.close();
+  const lossy = tempDir(t);
+  const before = Segment.create(segmentOptions(lossy));
+  before.append(batches.slice(0, 200));
+  before.close();
+  writeFileSync(indexPath(lossy), readFileSync(indexPath(lossy)).subarray(0, 24));
+  writeFileSync(timeIndexPath(lossy), readFileSync(timeIndexPath(lossy)).subarray(0, 36));
+  const after = await open(lossy, 0, { clean: true });
+  t.equal(after.recovery.checked, false);
+  after.append(batches.slice(200));
+  after.close();
+  t.same(readFileSync(indexPath(lossy)), readFileSync(indexPath(straight)));
+  t.same(readFileSync(timeIndexPath(lossy)), readFileSync(timeIndexPath(straight)));
+});
+
 t.test('time look-ups answer the first record, as a search of all records does', async (t) => {
   const dir = tempDir(t);
   const interval = { ...config, indexIntervalBytes: 500 };
@@ -375,6 +395,26 @@ t.test('truncateTo cuts whole batches, and the segment goes on from there', asyn
       again.close();
     }
   }
+});
+
+t.test('what was read before a truncation is not taken for what came after it', (t) => {
+  const segment = Segment.create(segmentOptions(tempDir(t)));
+  t.teardown(() => segment.close());
+  segment.append(chain(0, 300, 50));
+  for (let at = 0; at < 300; at++) segment.positionFor(at);
+  segment.truncateTo(0);
+  const batches = chain(0, 300, 77);
+  segment.append(batches);
+  const wrong: number[] = [];
+  let position = 0;
+  for (const [index, bytes] of batches.entries()) {
+    const base = 2 * index - (index % 3 === 0 ? 0 : 1);
+    const found = segment.positionFor(base);
+    if (found?.position !== position || found.size !== bytes.length) wrong.push(base);
+    position += bytes.length;
+  }
+  t.same(wrong, []);
+  t.end();
 });
 
 t.test('a sealed segment can become the active one again', async (t) => {
