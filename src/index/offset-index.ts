@@ -54,6 +54,18 @@ export class OffsetIndex extends SparseIndex {
     return floorSlot(this, relativeOffset);
   }
 
+  /** Slot of the first entry with a position >= `position`; `count` if there is none. */
+  ceilingPosition(position: number): number {
+    let low = 0;
+    let high = this.count;
+    while (low < high) {
+      const middle = (low + high) >>> 1;
+      if (this.positionAt(middle) < position) low = middle + 1;
+      else high = middle;
+    }
+    return low;
+  }
+
   /** Removes the entries of batches at or after `position`. */
   truncateTo(position: number): void {
     let count = this.count;

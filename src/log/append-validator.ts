@@ -9,7 +9,8 @@
  *     count < 1, last offset delta != count - 1, base offset != 0      INVALID_RECORD
  *     a second batch, bytes left over                                  INVALID_RECORD
  *     control batch, delete horizon, producer id without a sequence    INVALID_RECORD
- *     transactional batch (no coordinator yet)                         INVALID_TXN_STATE
+ *     transactional batch of one who has no leave to                   INVALID_TXN_STATE
+ *     transactional batch without a producer id                        INVALID_RECORD
  *     a producer that claims LogAppendTime                             INVALID_TIMESTAMP
  *     records not well-formed, compressed or not                       INVALID_RECORD
  *     records that inflate beyond the bounds                           MESSAGE_TOO_LARGE
@@ -53,6 +54,7 @@ import {
   COMPRESSION_MASK,
   CONTROL_BIT,
   DELETE_HORIZON_BIT,
+  NO_SEQUENCE,
   NO_TIMESTAMP,
   TIMESTAMP_TYPE_BIT,
   TRANSACTIONAL_BIT,
@@ -68,6 +70,16 @@ export interface Rejection {
   readonly message: string;
   readonly recordErrors: readonly RecordError[];
 }
+
+/** What the one who appends may do beyond what every client may. */
+export interface AppendLeave {
+  /** Append to a transaction, which somebody has made sure of. */
+  readonly transactional: boolean;
+  /** Write batches that have a producer and no sequence, as coordinators do. */
+  readonly coordinator: boolean;
+}
+
+const CLIENT: AppendLeave = { transactional: false, coordinator: false };
 
 const NO_RECORD_ERRORS: readonly RecordError[] = [];
 
@@ -86,11 +98,18 @@ export class AppendValidator {
   baseSequence = -1;
   /** Of the records, as the log stores it: the append time under LogAppendTime. */
   maxTimestampMs = NO_TIMESTAMP;
+  /** Part of a transaction. */
+  isTransactional = false;
   /** The header's max timestamp is not that of the records: to be patched. */
   maxTimestampIsWrong = false;
 
   /** Null: accepted. `records` is borrowed until it returns. */
-  validate(records: Uint8Array, config: LogConfig, nowMs: number): Rejection | null {
+  validate(
+    records: Uint8Array,
+    config: LogConfig,
+    nowMs: number,
+    { transactional, coordinator }: AppendLeave = CLIENT,
+  ): Rejection | null {
     if (records.length > config.messageBytesMax) {
       return reject(
         'MESSAGE_TOO_LARGE',
@@ -104,7 +123,7 @@ export class AppendValidator {
       return reject('INVALID_RECORD', 'A partition takes exactly one record batch per request');
     }
     this.#readHeader();
-    const problem = this.#checkHeader();
+    const problem = this.#checkHeader(transactional, coordinator);
     if (problem !== null) return problem;
     return this.#checkRecords(records, config, nowMs);
   }
@@ -115,9 +134,10 @@ export class AppendValidator {
     this.producerId = out[WALK_FIRST + WALK_PRODUCER_ID] as number;
     this.producerEpoch = out[WALK_FIRST + WALK_PRODUCER_EPOCH] as number;
     this.baseSequence = out[WALK_FIRST + WALK_BASE_SEQUENCE] as number;
+    this.isTransactional = (this.attributes & TRANSACTIONAL_BIT) !== 0;
   }
 
-  #checkHeader(): Rejection | null {
+  #checkHeader(transactional: boolean, coordinator: boolean): Rejection | null {
     const { attributes } = this;
     if (out[WALK_FIRST + WALK_BASE_OFFSET] !== 0) {
       return reject('INVALID_RECORD', 'The base offset of a batch from a client must be 0');
@@ -132,16 +152,18 @@ export class AppendValidator {
       if (!Number.isSafeInteger(this.producerId)) {
         return reject('INVALID_RECORD', 'The producer id is beyond 2^53');
       }
-      if (this.baseSequence < 0) {
+      if (this.baseSequence < 0 && !(coordinator && this.baseSequence === NO_SEQUENCE)) {
         return reject('INVALID_RECORD', `Invalid sequence number ${this.baseSequence}`);
       }
       if (this.producerEpoch < 0) {
         return reject('INVALID_PRODUCER_EPOCH', `Invalid producer epoch ${this.producerEpoch}`);
       }
     }
-    // Seam: with a transaction coordinator, an open transaction of the producer is asked for here.
-    if ((attributes & TRANSACTIONAL_BIT) !== 0) {
-      return reject('INVALID_TXN_STATE', 'Transactions are not supported');
+    if (this.isTransactional && !transactional) {
+      return reject('INVALID_TXN_STATE', 'No transaction of this producer is known here');
+    }
+    if (this.isTransactional && this.producerId < 0) {
+      return reject('INVALID_RECORD', 'A transactional batch must have a producer id');
     }
     if ((attributes & TIMESTAMP_TYPE_BIT) !== 0) {
       return reject(

@@ -16,6 +16,7 @@ import type { Env } from '../file/env.js';
 import type { Segment } from '../segment/segment.js';
 import type { SegmentList } from '../segment/segment-list.js';
 import type { LogFiles } from './log-files.js';
+import type { TransactionLog } from './transaction-log.js';
 
 interface SealedSegment {
   /** Null once deleted. */
@@ -32,6 +33,7 @@ export interface LogFlusherOptions {
   readonly dir: string;
   readonly files: LogFiles;
   readonly segments: SegmentList<Segment>;
+  readonly transactions: TransactionLog;
   readonly recoveryPoint: Offset;
 }
 
@@ -69,6 +71,7 @@ export class LogFlusher {
   flush(logEndOffset: Offset): Promise<void> {
     return this.#mutex.run(async () => {
       await this.#flushSealed();
+      await this.#options.transactions.sync();
       if (this.#recoveryPoint >= logEndOffset) return;
       await this.#options.segments.last?.flush();
       this.#advance(logEndOffset);
@@ -81,11 +84,12 @@ export class LogFlusher {
   }
 
   async #flushSealed(): Promise<void> {
-    const { env, dir, files, logger } = this.#options;
+    const { env, dir, files, logger, transactions } = this.#options;
     for (;;) {
       const entry = this.#sealed[0];
       if (entry === undefined) return;
       await entry.segment?.flush();
+      await transactions.sync();
       try {
         await files.writeSnapshot(entry.endOffset, entry.snapshot);
       } catch (error) {

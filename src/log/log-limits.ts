@@ -8,7 +8,5 @@ export const RECORD_ERRORS_MAX = 16;
 export const PRODUCER_IDS_MAX = 65_536;
 /** producer.id.expiration.ms */
 export const PRODUCER_ID_EXPIRATION_MS = 86_400_000;
-/** Bytes read at a time when batches are scanned outside recovery. */
-export const SCAN_BYTES = 1 << 20;
 /** First size of the buffer that borrowed batches are copied into until the tick ends. */
 export const ARENA_BYTES = 1 << 18;

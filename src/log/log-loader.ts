@@ -19,6 +19,7 @@ import { MillraceError } from '../base/errors.js';
 import type { Logger } from '../base/logger.js';
 import { offset as asOffset, type Offset } from '../base/offset.js';
 import type { Env } from '../file/env.js';
+import type { AbortedEntry } from '../index/transaction-index.js';
 import {
   WALK_ATTRIBUTES,
   WALK_BASE_OFFSET,
@@ -27,22 +28,24 @@ import {
   WALK_LAST_OFFSET_DELTA,
   WALK_LEADER_EPOCH,
   WALK_MAX_TIMESTAMP,
+  WALK_POSITION,
   WALK_PRODUCER_EPOCH,
   WALK_PRODUCER_ID,
-  WALK_STOP_POSITION,
+  WALK_SIZE,
   WALK_STRIDE,
-  walkBatches,
-  walkOut,
 } from '../record/batch-walk.js';
-import { CONTROL_BIT } from '../record/layout.js';
+import { CONTROL_BIT, TRANSACTIONAL_BIT } from '../record/layout.js';
 import { parseFileName } from '../segment/names.js';
 import { Segment, type SegmentConfig, type SegmentOpenOptions } from '../segment/segment.js';
 import { SegmentList } from '../segment/segment-list.js';
 import { formatLeaderEpochs } from './checkpoints.js';
 import { type EpochEntry, LeaderEpochCache } from './leader-epoch-cache.js';
 import { LogFiles } from './log-files.js';
-import { SCAN_BYTES } from './log-limits.js';
-import { ProducerState } from './producer-state.js';
+import { type ProducerEntry, ProducerState } from './producer-state.js';
+import { SegmentBatches } from './segment-batches.js';
+import { type EndTxnRecord, endTxnRecordOf, foldTransaction } from './transaction-fold.js';
+import { TransactionLog } from './transaction-log.js';
+import { TransactionState } from './transaction-state.js';
 
 export interface LoadLogOptions {
   readonly env: Env;
@@ -63,6 +66,7 @@ export interface LoadedLog {
   readonly segments: SegmentList<Segment>;
   readonly producers: ProducerState;
   readonly epochs: LeaderEpochCache;
+  readonly transactions: TransactionLog;
   readonly logStartOffset: Offset;
   readonly logEndOffset: Offset;
   /** Everything below is durable: the log end after a clean start or a recovery. */
@@ -92,6 +96,11 @@ class LogLoader {
   /** Producer state holds every batch below it. */
   #producersEnd = 0;
   #snapshotOffset = -1;
+  /** As of `#producersEnd`. */
+  #transactions = new TransactionState();
+  /** Transactions whose markers were scanned, all those from `#foldedFrom` on. */
+  #aborted: AbortedEntry[] = [];
+  #foldedFrom = 0;
   /** Every batch below it was asked for its epoch. */
   #epochsEnd = 0;
   /** From the file; null: every batch has to be asked. */
@@ -117,11 +126,13 @@ class LogLoader {
     assert(first !== null, 'a log has a segment');
     const start = Math.min(Math.max(first.baseOffset, this.#options.logStartOffset), logEnd);
     const epochs = this.#settleEpochs(asOffset(start), logEnd);
+    const transactions = await this.#settleTransactions();
     return {
       files: this.#files,
       segments: this.#segments,
       producers: this.#producers,
       epochs,
+      transactions,
       logStartOffset: asOffset(start),
       logEndOffset: logEnd,
       recoveryPoint: this.#options.clean ? logEnd : this.#options.recoveryPoint,
@@ -173,7 +184,10 @@ class LogLoader {
       clean,
       recoveryPoint,
       nextBaseOffset,
-      onBatches: (batches, count) => this.#takeBatches(batches, count),
+      onBatches: (batches, count) =>
+        this.#takeBatches(batches, count, (position, size) =>
+          this.#readMarker(baseOffset, position, size),
+        ),
     };
     const segment = await Segment.open(open);
     this.#segments.add(segment);
@@ -189,6 +203,11 @@ class LogLoader {
   /** The newest snapshot at or below `max` that can be read. */
   #loadSnapshot(bases: readonly Offset[], max: Offset): void {
     this.#producersEnd = bases[0] ?? 0;
+    this.#foldedFrom = this.#producersEnd;
+    // The active segment may have been checked already: it is scanned again, from the right state.
+    this.#producers.clear();
+    this.#transactions = new TransactionState();
+    this.#aborted = [];
     for (const offset of this.#files.list('snapshot').reverse()) {
       if (offset > max) continue;
       const entries = this.#files.readSnapshot(offset);
@@ -197,7 +216,9 @@ class LogLoader {
         continue;
       }
       for (const entry of entries) this.#producers.load(entry);
+      this.#transactions = TransactionState.from(entries);
       this.#producersEnd = Math.max(offset, this.#producersEnd);
+      this.#foldedFrom = this.#producersEnd;
       this.#snapshotOffset = offset;
       return;
     }
@@ -209,42 +230,37 @@ class LogLoader {
     const from = Math.min(this.#producersEnd, known);
     // Asking a sealed segment for its end would read its indexes: start-up does not.
     if ((nextBaseOffset ?? segment.nextOffset) <= from) return;
-    const buffer = Buffer.allocUnsafe(SCAN_BYTES);
-    let at = Math.max(from, segment.baseOffset);
-    while (at < segment.nextOffset) {
-      const next = this.#scanFrom(segment, at, buffer);
-      if (next <= at) break;
-      at = next;
-      await yieldToLoop();
+    const batches = new SegmentBatches(segment, { from, check: false });
+    for (;;) {
+      while (batches.step()) {
+        this.#takeBatches(batches.out, batches.count, (position) =>
+          endTxnRecordOf(batches.bytes, position),
+        );
+        await yieldToLoop();
+      }
+      if (batches.damaged === null) break;
+      batches.skipTo(Math.max(batches.damaged.endOffset, batches.nextOffset + 1));
     }
     this.#producersEnd = Math.max(this.#producersEnd, segment.nextOffset);
   }
 
-  /** One read's worth of batches from `offset`; answers the offset after them. */
-  #scanFrom(segment: Segment, offset: number, buffer: Uint8Array): number {
-    const read = segment.read(offset, buffer.length, { minOneMessage: true });
-    if (read.status === 'damaged') return Math.min(read.range.endOffset, segment.nextOffset);
-    if (read.status === 'end' || read.slice === null) return segment.nextOffset;
-    const { slice } = read;
+  /** The marker in a control batch of a log file that is being checked. */
+  #readMarker(baseOffset: Offset, position: number, size: number): EndTxnRecord | null {
+    const file = this.#options.env.open(this.#files.pathOf(baseOffset, 'log'), 'read');
     try {
-      const bytes = slice.length <= buffer.length ? buffer : Buffer.allocUnsafe(slice.length);
-      const size = slice.copyTo(bytes, 0, 0, slice.length);
-      const count = walkBatches(bytes, 0, size, scanOut, 0);
-      if (count === 0) return segment.nextOffset;
-      this.#takeBatches(scanOut, count);
-      assert((scanOut[WALK_STOP_POSITION] as number) > 0, 'a batch has a size');
-      const lastBatch = WALK_FIRST + (count - 1) * WALK_STRIDE;
-      return (
-        (scanOut[lastBatch + WALK_BASE_OFFSET] as number) +
-        (scanOut[lastBatch + WALK_LAST_OFFSET_DELTA] as number) +
-        1
-      );
+      const bytes = Buffer.alloc(size);
+      return file.pread(bytes, 0, size, position) < size ? null : endTxnRecordOf(bytes, 0);
     } finally {
-      slice.release();
+      file.close();
     }
   }
 
-  #takeBatches(batches: Float64Array, count: number): void {
+  /** `readMarker` is asked for the marker in the control batch at a position. */
+  #takeBatches(
+    batches: Float64Array,
+    count: number,
+    readMarker: (position: number, size: number) => EndTxnRecord | null,
+  ): void {
     for (let batch = 0; batch < count; batch++) {
       const slot = WALK_FIRST + batch * WALK_STRIDE;
       const baseOffset = batches[slot + WALK_BASE_OFFSET] as Offset;
@@ -258,18 +274,46 @@ class LogLoader {
       this.#producersEnd = lastOffset + 1;
       const producerId = batches[slot + WALK_PRODUCER_ID] as number;
       if (producerId < 0 || !Number.isSafeInteger(producerId)) continue;
+      const attributes = batches[slot + WALK_ATTRIBUTES] as number;
+      const isControl = (attributes & CONTROL_BIT) !== 0;
+      const marker = isControl
+        ? readMarker(batches[slot + WALK_POSITION] as number, batches[slot + WALK_SIZE] as number)
+        : null;
+      const folded = { attributes, producerId, baseOffset };
+      const aborted = foldTransaction(this.#transactions, folded, marker);
+      if (aborted !== null) this.#aborted.push(aborted);
       const producerEpoch = batches[slot + WALK_PRODUCER_EPOCH] as number;
       const timestampMs = batches[slot + WALK_MAX_TIMESTAMP] as number;
-      if (((batches[slot + WALK_ATTRIBUTES] as number) & CONTROL_BIT) !== 0) {
-        // Seam: the coordinator epoch is in the marker's record, wanted once transactions are.
-        this.#producers.endTransaction(producerId, producerEpoch, -1, timestampMs);
+      if (isControl) {
+        // One that compaction emptied tells nothing.
+        if (marker === null) continue;
+        const { coordinatorEpoch } = marker;
+        this.#producers.endTransaction(
+          { producerId, producerEpoch, coordinatorEpoch },
+          timestampMs,
+        );
         continue;
       }
       const baseSequence = batches[slot + WALK_BASE_SEQUENCE] as number;
-      if (baseSequence < 0) continue;
-      const taken = { producerId, producerEpoch, baseSequence, lastOffsetDelta };
+      const isTransactional = (attributes & TRANSACTIONAL_BIT) !== 0;
+      if (baseSequence < 0 && !isTransactional) continue;
+      const taken = { producerId, producerEpoch, baseSequence, lastOffsetDelta, isTransactional };
       this.#producers.append(taken, lastOffset, timestampMs);
     }
+  }
+
+  async #settleTransactions(): Promise<TransactionLog> {
+    const transactions = new TransactionLog({
+      ...this.#options,
+      files: this.#files,
+      segments: this.#segments,
+      state: this.#transactions,
+    });
+    const ended = ({ coordinatorEpoch }: ProducerEntry): boolean => coordinatorEpoch >= 0;
+    if (this.#producers.entries().some(ended)) transactions.noteTransactions();
+    transactions.adopt(this.#foldedFrom, this.#aborted);
+    await transactions.completeMissing(this.#foldedFrom);
+    return transactions;
   }
 
   /** The file is right about what lies below the batches that were scanned. */
@@ -330,5 +374,3 @@ class LogLoader {
     }
   }
 }
-
-const scanOut = walkOut(4096);

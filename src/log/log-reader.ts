@@ -4,6 +4,7 @@
  */
 
 import { assert } from '../base/assert.js';
+import type { FileSlice } from '../base/chunk.js';
 import { MillraceError } from '../base/errors.js';
 import type { Offset } from '../base/offset.js';
 import type { Segment } from '../segment/segment.js';
@@ -19,13 +20,19 @@ import type {
 
 const NO_ABORTED: readonly AbortedTransaction[] = [];
 
+/** Aborted transactions that touch a range of offsets. */
+export type AbortedLookup = (from: number, upperBound: number) => readonly AbortedTransaction[];
+
 export class LogReader {
   readonly #segments: SegmentList<Segment>;
   readonly #offsets: LogOffsets;
 
-  constructor(segments: SegmentList<Segment>, offsets: LogOffsets) {
+  readonly #aborted: AbortedLookup;
+
+  constructor(segments: SegmentList<Segment>, offsets: LogOffsets, aborted: AbortedLookup) {
     this.#segments = segments;
     this.#offsets = offsets;
+    this.#aborted = aborted;
   }
 
   read(offset: number, options: ReadOptions): ReadResult {
@@ -38,7 +45,8 @@ export class LogReader {
     }
     const committed = options.isolation === 'read_committed';
     const bound = committed ? lastStableOffset : highWatermark;
-    if (offset >= bound) return this.#success(null, committed);
+    const none = committed ? NO_ABORTED : null;
+    if (offset >= bound) return this.#success(null, none);
     try {
       return this.#readBelow(offset, bound, options, committed);
     } catch (error) {
@@ -52,7 +60,9 @@ export class LogReader {
     const { maxBytes, minOneMessage } = options;
     for (let index = Math.max(0, this.#segments.floorIndex(offset)); ; index++) {
       const segment = this.#segments.at(index);
-      if (segment === null || segment.baseOffset >= bound) return this.#success(null, committed);
+      if (segment === null || segment.baseOffset >= bound) {
+        return this.#success(null, committed ? NO_ABORTED : null);
+      }
       const from = Math.max(offset, segment.baseOffset);
       const endPosition = this.#endPosition(segment, bound);
       const read = segment.read(
@@ -60,11 +70,31 @@ export class LogReader {
         maxBytes,
         endPosition === null ? { minOneMessage } : { minOneMessage, endPosition },
       );
-      if (read.status === 'ok') return this.#success(read.slice, committed);
+      if (read.status === 'ok') {
+        const { slice } = read;
+        if (!committed) return this.#success(slice, null);
+        if (slice === null) return this.#success(null, NO_ABORTED);
+        try {
+          return this.#success(
+            slice,
+            this.#aborted(offset, this.#upperBound(segment, slice, bound)),
+          );
+        } catch (error) {
+          slice.release();
+          throw error;
+        }
+      }
       if (read.status === 'damaged') {
         return this.failure('CORRUPT_MESSAGE', `the log is damaged at offset ${read.range.offset}`);
       }
     }
+  }
+
+  /** An offset that no record of the slice reaches. */
+  #upperBound(segment: Segment, slice: FileSlice, bound: Offset): number {
+    const indexed = segment.offsetBeyond(slice.position + slice.length);
+    const next = this.#segments.higher(segment.baseOffset)?.baseOffset ?? bound;
+    return Math.min(bound, next, indexed ?? bound);
   }
 
   /** Where `bound` begins in the segment; null: the segment lies wholly below it. */
@@ -103,13 +133,16 @@ export class LogReader {
     return { ok: false, error, message, ...this.#offsets.snapshot() };
   }
 
-  #success(slice: (ReadResult & { ok: true })['slice'], committed: boolean): ReadResult {
+  #success(
+    slice: FileSlice | null,
+    abortedTransactions: readonly AbortedTransaction[] | null,
+  ): ReadResult {
     const offsets = this.#offsets;
     assert(slice === null || slice.length > 0, 'a slice has bytes');
     return {
       ok: true,
       slice,
-      abortedTransactions: committed ? NO_ABORTED : null,
+      abortedTransactions,
       logStartOffset: offsets.logStartOffset,
       lastStableOffset: offsets.lastStableOffset,
       highWatermark: offsets.highWatermark,

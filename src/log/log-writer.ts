@@ -29,6 +29,7 @@ import type { Random } from '../base/random.js';
 import { atTickEnd } from '../base/tick.js';
 import type { Env } from '../file/env.js';
 import { patchAppendTime, patchMaxTimestamp, patchOffsetAndEpoch } from '../record/batch-patch.js';
+import { buildEndTxnMarker } from '../record/control-record.js';
 import { rollReason } from '../segment/roll-policy.js';
 import { Segment, type SegmentConfig } from '../segment/segment.js';
 import type { SegmentList } from '../segment/segment-list.js';
@@ -44,6 +45,7 @@ import { encodeProducerSnapshot } from './producer-snapshot.js';
 import type { KeptBatch, ProducerEntry, ProducerState } from './producer-state.js';
 import type { AppendResult } from './results.js';
 import type { LogConfig } from './topic-config.js';
+import type { TransactionLog } from './transaction-log.js';
 
 export interface AppendOptions {
   /** Written into the batch: the epoch of this broker as leader of the partition. */
@@ -53,6 +55,25 @@ export interface AppendOptions {
    * and patch it in place until the promise settles; the caller does not touch it meanwhile.
    */
   readonly owned: boolean;
+  /**
+   * Transactional batches are taken: whoever calls has made sure that the transaction is under way.
+   * False where not given: they are refused with INVALID_TXN_STATE.
+   */
+  readonly transactional?: boolean;
+  /** The batch is a coordinator's: it may have a producer and no sequence. */
+  readonly coordinator?: boolean;
+}
+
+/** The end of a transaction on this partition. */
+export interface EndTxnMarkerAppend {
+  readonly type: 'commit' | 'abort';
+  readonly producerId: number;
+  readonly producerEpoch: number;
+  readonly coordinatorEpoch: number;
+  /** As in AppendOptions. */
+  readonly leaderEpoch: number;
+  /** Every transaction has an epoch of its own (transaction.version 2), so an old marker shows. */
+  readonly epochRises?: boolean;
 }
 
 export interface LogWriterOptions {
@@ -71,6 +92,7 @@ export interface LogWriterOptions {
   readonly epochs: LeaderEpochCache;
   readonly offsets: LogOffsets;
   readonly flusher: LogFlusher;
+  readonly transactions: TransactionLog;
   /** The high watermark moved. */
   readonly onVisible: () => void;
 }
@@ -126,12 +148,14 @@ export class LogWriter {
     this.#config = config;
   }
 
-  append(records: Uint8Array, { leaderEpoch, owned }: AppendOptions): Promise<AppendResult> {
+  append(records: Uint8Array, options: AppendOptions): Promise<AppendResult> {
+    const { leaderEpoch, owned, transactional = false, coordinator = false } = options;
     if (this.#stopped !== null || this.#closing) {
       return Promise.resolve(this.#storageError(this.#stopped ?? 'the log is being closed'));
     }
     const nowMs = this.#options.clock.nowMs();
-    const rejection = validator.validate(records, this.#config, nowMs);
+    const leave = { transactional, coordinator };
+    const rejection = validator.validate(records, this.#config, nowMs, leave);
     if (rejection !== null) return Promise.resolve(this.#failure(rejection));
     const isAppendTime = this.#config.messageTimestampType === 'LogAppendTime';
     const { producerId, maxTimestampMs } = validator;
@@ -152,6 +176,8 @@ export class LogWriter {
     patchOffsetAndEpoch(bytes, start, baseOffset, leaderEpoch);
     if (isAppendTime) patchAppendTime(bytes, start, nowMs);
     else if (validator.maxTimestampIsWrong) patchMaxTimestamp(bytes, start, maxTimestampMs);
+    const begins =
+      validator.isTransactional && this.#producers.transactionFirstOffset(producerId) < 0;
     const producerBefore =
       producerId > -1 ? this.#producers.append(validator, lastOffset, maxTimestampMs) : undefined;
     return this.#enqueue({
@@ -166,6 +192,39 @@ export class LogWriter {
       leaderEpoch,
       producerId,
       producerBefore,
+      transaction: begins ? 'begin' : 'none',
+    });
+  }
+
+  /** As `append`, for the marker that ends a transaction. */
+  appendMarker(marker: EndTxnMarkerAppend): Promise<AppendResult> {
+    if (this.#stopped !== null || this.#closing) {
+      return Promise.resolve(this.#storageError(this.#stopped ?? 'the log is being closed'));
+    }
+    const check = this.#producers.checkMarker(marker, marker.epochRises ?? false);
+    if (check.status === 'error') {
+      const { error, message } = check;
+      return Promise.resolve(this.#failure({ error, message, recordErrors: [] }));
+    }
+    const nowMs = this.#options.clock.nowMs();
+    const baseOffset = this.#nextOffset;
+    const bytes = buildEndTxnMarker({ ...marker, timestamp: nowMs });
+    const isAppendTime = this.#config.messageTimestampType === 'LogAppendTime';
+    patchOffsetAndEpoch(bytes, 0, baseOffset, marker.leaderEpoch);
+    if (isAppendTime) patchAppendTime(bytes, 0, nowMs);
+    return this.#enqueue({
+      bytes,
+      start: 0,
+      end: bytes.length,
+      chunk: null,
+      baseOffset,
+      lastOffset: baseOffset,
+      maxTimestampMs: nowMs,
+      logAppendTimeMs: isAppendTime ? nowMs : -1,
+      leaderEpoch: marker.leaderEpoch,
+      producerId: marker.producerId,
+      producerBefore: this.#producers.endTransaction(marker, nowMs),
+      transaction: marker.type,
     });
   }
 
@@ -267,6 +326,7 @@ export class LogWriter {
       leaderEpoch: -1,
       producerId: -1,
       producerBefore: undefined,
+      transaction: 'none',
     };
     return batch.lastOffset < this.#offsets.highWatermark
       ? Promise.resolve(this.#success(repeated))
@@ -277,7 +337,8 @@ export class LogWriter {
   #countUntilRoll(): number {
     const active = this.#active;
     if (!active.appendable) return 0;
-    const { segmentBytes, segmentMs } = this.#config;
+    const { segmentBytes } = this.#config;
+    const segmentMs = segmentMsMax(this.#config);
     const nowMs = this.#options.clock.nowMs();
     let { size, firstTimestampMs } = active;
     let count = 0;
@@ -323,6 +384,7 @@ export class LogWriter {
       logEnd = (pending.lastOffset + 1) as Offset;
       this.#unflushedCount += pending.recordsCount;
       this.#noteEpoch(pending);
+      if (pending.transaction !== 'none') this.#noteTransaction(pending);
     }
     const { logStartOffset, lastStableOffset, highWatermark } = this.#offsets;
     this.#offsets.move(logStartOffset, lastStableOffset, highWatermark, logEnd);
@@ -341,11 +403,22 @@ export class LogWriter {
     if (epochs.assign(leaderEpoch, baseOffset)) files.writeEpochs(epochs.entries);
   }
 
+  #noteTransaction({ transaction, producerId, baseOffset }: PendingAppend): void {
+    const { transactions } = this.#options;
+    assert(transaction !== 'none', 'a batch that begins or ends a transaction');
+    if (transaction === 'begin') transactions.begin(producerId, baseOffset);
+    else transactions.end(producerId, baseOffset, transaction, this.#active);
+  }
+
   /** Offsets below `end` become visible, and their appends are answered. */
   #answer(run: readonly PendingAppend[], end: Offset): void {
     const { logStartOffset, highWatermark, logEndOffset } = this.#offsets;
     const moved = end > highWatermark;
-    if (moved) this.#offsets.move(logStartOffset, end, end, logEndOffset);
+    if (moved) {
+      const { state } = this.#options.transactions;
+      const lastStable = state.lastStableOffset(logStartOffset, end) as Offset;
+      this.#offsets.move(logStartOffset, lastStable, end, logEndOffset);
+    }
     for (const pending of run) pending.resolve(this.#success(pending));
     if (moved) this.#options.onVisible();
   }
@@ -439,6 +512,7 @@ export class LogWriter {
       // Only its indexes are behind, and those are hints (R8).
       logger.warn('segment not sealed', { dir, reason: String(error) });
     }
+    this.#options.transactions.sealed(sealed.baseOffset);
     flusher.sealed(sealed, baseOffset, snapshot);
     this.#drawJitter();
   }
@@ -498,4 +572,11 @@ export class LogWriter {
   #storageError(message: string): AppendResult {
     return this.#failure({ error: 'KAFKA_STORAGE_ERROR', message, recordErrors: [] });
   }
+}
+
+/** What is in the active segment is not compacted: it must not stay there beyond the largest lag. */
+function segmentMsMax({ cleanupCompact, segmentMs, compactionLagMaxMs }: LogConfig): number {
+  return cleanupCompact && compactionLagMaxMs > 0
+    ? Math.min(segmentMs, compactionLagMaxMs)
+    : segmentMs;
 }

@@ -17,11 +17,11 @@ export class LogOffsets implements OffsetsSnapshot {
   #highWatermark: Offset;
   #logEnd: Offset;
 
-  /** A log of which everything up to its end is visible. */
-  constructor(logStart: Offset, logEnd: Offset) {
-    assert(logStart <= logEnd, 'a log starts before it ends');
+  /** A log of which everything up to its end is visible, and decided below `lastStable`. */
+  constructor(logStart: Offset, logEnd: Offset, lastStable: Offset = logEnd) {
+    assert(logStart <= lastStable && lastStable <= logEnd, 'a log starts before it ends');
     this.#logStart = logStart;
-    this.#lastStable = logEnd;
+    this.#lastStable = lastStable;
     this.#highWatermark = logEnd;
     this.#logEnd = logEnd;
   }

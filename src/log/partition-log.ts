@@ -22,15 +22,16 @@ import type { LogFiles } from './log-files.js';
 import { PRODUCER_ID_EXPIRATION_MS } from './log-limits.js';
 import { type LoadedLog, loadLog } from './log-loader.js';
 import { LogReader } from './log-reader.js';
-import { type AppendOptions, LogWriter } from './log-writer.js';
+import { type AppendOptions, type EndTxnMarkerAppend, LogWriter } from './log-writer.js';
 import { LogOffsets } from './offsets.js';
 import { encodeProducerSnapshot } from './producer-snapshot.js';
 import type { ProducerState } from './producer-state.js';
 import type { AppendResult, ReadOptions, ReadResult, TimestampOffset } from './results.js';
 import { planRetention } from './segment-retention.js';
 import type { LogConfig } from './topic-config.js';
+import type { TransactionLog } from './transaction-log.js';
 
-export type { AppendOptions };
+export type { AppendOptions, EndTxnMarkerAppend };
 
 export interface PartitionLogOptions {
   readonly env: Env;
@@ -66,6 +67,7 @@ export class PartitionLog implements AsyncDisposable {
   readonly #segmentConfig: SegmentConfig;
   readonly #producers: ProducerState;
   readonly #epochs: LeaderEpochCache;
+  readonly #transactions: TransactionLog;
   readonly #offsets: LogOffsets;
   readonly #reader: LogReader;
   readonly #flusher: LogFlusher;
@@ -89,7 +91,7 @@ export class PartitionLog implements AsyncDisposable {
     loaded: LoadedLog,
   ) {
     const { topic, partition, dir, env, logger } = options;
-    const { files, segments, logStartOffset, logEndOffset, recoveryPoint } = loaded;
+    const { files, segments, transactions, logStartOffset, logEndOffset, recoveryPoint } = loaded;
     this.topic = topic;
     this.partition = partition;
     this.path = dir;
@@ -102,14 +104,18 @@ export class PartitionLog implements AsyncDisposable {
     this.#producers = loaded.producers;
     this.#epochs = loaded.epochs;
     this.#openedSnapshot = loaded.snapshotOffset;
-    this.#offsets = new LogOffsets(logStartOffset, logEndOffset);
-    this.#reader = new LogReader(segments, this.#offsets);
-    this.#flusher = new LogFlusher({ env, logger, dir, files, segments, recoveryPoint });
+    this.#transactions = transactions;
+    const lastStable = transactions.state.lastStableOffset(logStartOffset, logEndOffset) as Offset;
+    this.#offsets = new LogOffsets(logStartOffset, logEndOffset, lastStable);
+    this.#reader = new LogReader(segments, this.#offsets, (from, upperBound) =>
+      transactions.aborted(from, upperBound),
+    );
+    const kept = { files, segments, transactions };
+    this.#flusher = new LogFlusher({ env, logger, dir, ...kept, recoveryPoint });
     this.#writer = new LogWriter({
       ...options,
+      ...kept,
       segmentConfig,
-      files,
-      segments,
       producers: loaded.producers,
       epochs: loaded.epochs,
       offsets: this.#offsets,
@@ -127,7 +133,7 @@ export class PartitionLog implements AsyncDisposable {
     return this.#offsets.logStartOffset;
   }
 
-  /** No undecided transaction begins below it; equal to the high watermark for now. */
+  /** No undecided transaction begins below it; the high watermark if there is none. */
   get lastStableOffset(): Offset {
     return this.#offsets.lastStableOffset;
   }
@@ -185,6 +191,15 @@ export class PartitionLog implements AsyncDisposable {
    */
   append(records: Uint8Array, options: AppendOptions): Promise<AppendResult> {
     return this.#writer.append(records, options);
+  }
+
+  /**
+   * Ends a transaction of a producer on this partition: what it appended is decided once the marker is
+   * visible. Answers as `append`; INVALID_PRODUCER_EPOCH and TRANSACTION_COORDINATOR_FENCED for a
+   * marker that comes too late. A producer without an open transaction is taken too.
+   */
+  appendEndTxnMarker(marker: EndTxnMarkerAppend): Promise<AppendResult> {
+    return this.#writer.appendMarker(marker);
   }
 
   /** Synchronous: an index lookup and at most a few header reads. */
@@ -317,6 +332,7 @@ export class PartitionLog implements AsyncDisposable {
   }
 
   #closeFiles(): void {
+    this.#transactions.close();
     for (const segment of this.#segments) {
       try {
         segment.close();
@@ -339,6 +355,7 @@ export class PartitionLog implements AsyncDisposable {
       segment.renameDeleted();
       this.#segments.remove(segment);
       this.#flusher.forget(segment);
+      this.#transactions.drop(segment.baseOffset);
       reaper.schedule(this.#config.fileDeleteDelayMs, async () => {
         await segment.unlinkDeleted();
         this.#files.removeSnapshot(segment.baseOffset);
@@ -354,9 +371,11 @@ export class PartitionLog implements AsyncDisposable {
 
   /** The log start only rises; it carries the offsets above it along. */
   #moveLogStart(offset: Offset): void {
-    const { logStartOffset, lastStableOffset, highWatermark, logEndOffset } = this.#offsets;
+    const { logStartOffset, highWatermark, logEndOffset } = this.#offsets;
     if (offset <= logStartOffset) return;
-    this.#offsets.move(offset, lastStableOffset, highWatermark, logEndOffset);
+    const { state } = this.#transactions;
+    const lastStable = state.lastStableOffset(offset, highWatermark) as Offset;
+    this.#offsets.move(offset, lastStable, highWatermark, logEndOffset);
     if (this.#epochs.trimTo(offset)) this.#files.writeEpochs(this.#epochs.entries);
   }
 

@@ -9,6 +9,9 @@ import type { ArenaChunk } from './append-arena.js';
 import type { ProducerEntry } from './producer-state.js';
 import type { AppendResult } from './results.js';
 
+/** What a batch does to the transaction of its producer. */
+export type TransactionStep = 'none' | 'begin' | 'commit' | 'abort';
+
 export class PendingAppend {
   /** [start, end) of `bytes`; null: nothing to write. */
   readonly bytes: Uint8Array | null;
@@ -25,6 +28,7 @@ export class PendingAppend {
   readonly producerId: number;
   /** The producer's entry before this batch, put back if the write fails. */
   readonly producerBefore: ProducerEntry | undefined;
+  readonly transaction: TransactionStep;
   readonly resolve: (result: AppendResult) => void;
 
   constructor(fields: PendingAppendFields, resolve: (result: AppendResult) => void) {
@@ -39,6 +43,7 @@ export class PendingAppend {
     this.leaderEpoch = fields.leaderEpoch;
     this.producerId = fields.producerId;
     this.producerBefore = fields.producerBefore;
+    this.transaction = fields.transaction;
     this.resolve = resolve;
   }
 

@@ -46,20 +46,40 @@ export interface ProducerEntry {
 export interface ProducerBatch {
   readonly producerId: number;
   readonly producerEpoch: number;
+  /** -1: a coordinator's batch, which has an epoch alone. */
   readonly baseSequence: number;
   readonly lastOffsetDelta: number;
+  readonly isTransactional?: boolean;
 }
+
+/** What producer state needs to know of a transaction marker. */
+export interface ProducerMarker {
+  readonly producerId: number;
+  readonly producerEpoch: number;
+  readonly coordinatorEpoch: number;
+}
+
+export type MarkerCheck =
+  | { readonly status: 'ok' }
+  | {
+      readonly status: 'error';
+      readonly error: 'INVALID_PRODUCER_EPOCH' | 'TRANSACTION_COORDINATOR_FENCED';
+      readonly message: string;
+    };
 
 export type SequenceCheck =
   | { readonly status: 'ok' }
   | { readonly status: 'duplicate'; readonly batch: KeptBatch }
   | {
       readonly status: 'error';
-      readonly error: 'OUT_OF_ORDER_SEQUENCE_NUMBER' | 'INVALID_PRODUCER_EPOCH';
+      readonly error:
+        | 'OUT_OF_ORDER_SEQUENCE_NUMBER'
+        | 'INVALID_PRODUCER_EPOCH'
+        | 'INVALID_TXN_STATE';
       readonly message: string;
     };
 
-const OK: SequenceCheck = { status: 'ok' };
+const OK: { readonly status: 'ok' } = { status: 'ok' };
 
 export class ProducerState {
   /** In order of their last append. */
@@ -102,6 +122,11 @@ export class ProducerState {
       const message = `Producer ${producerId} has epoch ${producerEpoch}, the last one seen is ${entry.epoch}`;
       return { status: 'error', error: 'INVALID_PRODUCER_EPOCH', message };
     }
+    if (entry.transactionFirstOffset >= 0 && batch.isTransactional !== true) {
+      const message = `Producer ${producerId} has an open transaction, and the batch is not part of it`;
+      return { status: 'error', error: 'INVALID_TXN_STATE', message };
+    }
+    if (baseSequence === NO_SEQUENCE) return OK;
     if (producerEpoch > entry.epoch) {
       return baseSequence === 0 || entry.epoch === -1 ? OK : outOfOrder(batch, NO_SEQUENCE);
     }
@@ -115,12 +140,45 @@ export class ProducerState {
     return baseSequence === next ? OK : outOfOrder(batch, last);
   }
 
+  /**
+   * Whether a coordinator may end a transaction: by an epoch not below the producer's, or above it
+   * where each transaction has an epoch of its own (version 2); a repeated marker is harmless.
+   */
+  checkMarker(
+    { producerId, producerEpoch, coordinatorEpoch }: ProducerMarker,
+    epochRises: boolean,
+  ): MarkerCheck {
+    const entry = this.#entries.get(producerId);
+    if (entry === undefined) return OK;
+    const isRepeated = producerEpoch === entry.epoch && entry.transactionFirstOffset < 0;
+    if (
+      producerEpoch < entry.epoch ||
+      (epochRises && producerEpoch === entry.epoch && !isRepeated)
+    ) {
+      const message = `A marker of producer ${producerId} has epoch ${producerEpoch}, the last one seen is ${entry.epoch}`;
+      return { status: 'error', error: 'INVALID_PRODUCER_EPOCH', message };
+    }
+    if (coordinatorEpoch < entry.coordinatorEpoch) {
+      const message = `A marker of producer ${producerId} has coordinator epoch ${coordinatorEpoch}, the last one seen is ${entry.coordinatorEpoch}`;
+      return { status: 'error', error: 'TRANSACTION_COORDINATOR_FENCED', message };
+    }
+    return OK;
+  }
+
+  /** First offset of the producer's open transaction, -1 if it has none; pending appends count. */
+  transactionFirstOffset(producerId: number): number {
+    return this.#entries.get(producerId)?.transactionFirstOffset ?? -1;
+  }
+
   /** Takes an appended batch. Answers the entry before it, for `restore`. */
   append(batch: ProducerBatch, lastOffset: Offset, timestampMs: number): ProducerEntry | undefined {
     const before = this.#entries.get(batch.producerId);
     const sameEpoch = before !== undefined && before.epoch === batch.producerEpoch;
     const kept: KeptBatch = {
-      lastSequence: addSequence(batch.baseSequence, batch.lastOffsetDelta),
+      lastSequence:
+        batch.baseSequence === NO_SEQUENCE
+          ? NO_SEQUENCE
+          : addSequence(batch.baseSequence, batch.lastOffsetDelta),
       lastOffset,
       offsetDelta: batch.lastOffsetDelta,
       timestampMs,
@@ -132,19 +190,27 @@ export class ProducerState {
       epoch: batch.producerEpoch,
       coordinatorEpoch: before?.coordinatorEpoch ?? -1,
       lastTimestampMs: timestampMs,
-      transactionFirstOffset: before?.transactionFirstOffset ?? -1,
+      transactionFirstOffset: this.#transactionOf(batch, before, lastOffset),
       batches,
     });
     return before;
   }
 
-  /** Takes a transaction marker found in the log. */
+  #transactionOf(
+    batch: ProducerBatch,
+    before: ProducerEntry | undefined,
+    lastOffset: number,
+  ): number {
+    const firstOffset = before?.transactionFirstOffset ?? -1;
+    if (firstOffset >= 0 || batch.isTransactional !== true) return firstOffset;
+    return lastOffset - batch.lastOffsetDelta;
+  }
+
+  /** Takes a transaction marker. Answers the entry before it, for `restore`. */
   endTransaction(
-    producerId: number,
-    epoch: number,
-    coordinatorEpoch: number,
+    { producerId, producerEpoch: epoch, coordinatorEpoch }: ProducerMarker,
     timestampMs: number,
-  ): void {
+  ): ProducerEntry | undefined {
     const before = this.#entries.get(producerId);
     this.#put({
       producerId,
@@ -154,6 +220,7 @@ export class ProducerState {
       transactionFirstOffset: -1,
       batches: before !== undefined && before.epoch === epoch ? before.batches : [],
     });
+    return before;
   }
 
   /** Undoes an `append`; the latest one first. */
@@ -187,9 +254,12 @@ export class ProducerState {
     this.#entries.delete(entry.producerId);
     this.#entries.set(entry.producerId, entry);
     if (this.#entries.size <= PRODUCER_IDS_MAX) return;
-    const oldest = this.#entries.keys().next().value;
-    assert(oldest !== undefined, 'a full map has a first entry');
-    this.#entries.delete(oldest);
+    for (const [producerId, oldest] of this.#entries) {
+      // An open transaction holds back the last stable offset: it is not forgotten.
+      if (oldest.transactionFirstOffset >= 0) continue;
+      this.#entries.delete(producerId);
+      return;
+    }
   }
 }
 

@@ -16,6 +16,7 @@ export type AppendError =
   | 'KAFKA_STORAGE_ERROR'
   | 'MESSAGE_TOO_LARGE'
   | 'OUT_OF_ORDER_SEQUENCE_NUMBER'
+  | 'TRANSACTION_COORDINATOR_FENCED'
   | 'UNKNOWN_PRODUCER_ID'
   | 'UNSUPPORTED_COMPRESSION_TYPE'
   | 'UNSUPPORTED_FOR_MESSAGE_FORMAT';
@@ -49,6 +50,17 @@ export interface AppendFailure {
 }
 
 export type AppendResult = AppendSuccess | AppendFailure;
+
+/** Answer of deleteRecordsBefore. */
+export type DeleteRecordsResult =
+  /** The log start offset, durable. */
+  | { readonly ok: true; readonly logStartOffset: Offset }
+  | {
+      readonly ok: false;
+      readonly error: 'OFFSET_OUT_OF_RANGE' | 'KAFKA_STORAGE_ERROR';
+      readonly message: string;
+      readonly logStartOffset: Offset;
+    };
 
 export type IsolationLevel = 'read_uncommitted' | 'read_committed';
 
