@@ -47,6 +47,7 @@ export class Dispatcher {
   readonly #broker: BrokerServices;
   readonly #advertised: DispatcherOptions['advertised'];
   readonly #handlers = new Map<number, Handler[]>();
+  /** The last handler of a key has the newest message, which knows the headers of the older ones. */
   readonly #apiByKey = (key: number): Api | undefined => this.#handlers.get(key)?.at(-1)?.message;
   readonly #lines: LineBudget;
 

@@ -49,7 +49,7 @@ t.test('what is not served closes the connection, with one line in the log', asy
     .send(heartbeat, 0, { groupId: 'g', generationId: 1, memberId: 'm' })
     .frame.catch(() => {});
   await unserved.closed();
-  t.match(logger.lines.at(-1), /Heartbeat/);
+  t.match(logger.lines.at(-1), /"api":12/, 'by its key: an API without handler has no name here');
 });
 
 t.test('the lines about bad requests are bounded', async (t) => {

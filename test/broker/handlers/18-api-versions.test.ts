@@ -15,7 +15,7 @@ function request(version: number, body: string): Buffer {
 }
 
 /** Tagged section of the header, software "kcat" "1.7", tagged section. */
-const FLEXIBLE_BODY = '0005' + Buffer.from('kcat').toString('hex') + '04' + '312e37' + '00';
+const FLEXIBLE_BODY = `0005${Buffer.from('kcat').toString('hex')}04312e3700`;
 
 t.test(
   'behaviour 1: header and body bytes of versions 0 to 5, each on a new connection',
