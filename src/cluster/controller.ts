@@ -7,7 +7,8 @@
  *
  * A topic is in the image, and so seen by clients, only after step 2 of its creation. At start the
  * store and the directories are reconciled; a topic of which there are only directories (a real Kafka
- * wrote them) is taken over with the id in its partition.metadata.
+ * wrote them) is taken over with the id in its partition.metadata. Its overrides are not known, so
+ * that retention is switched off for it: no default may delete what an override had kept.
  *
  * One change at a time: everything runs under one mutex. Expected refusals are values.
  */
@@ -36,7 +37,7 @@ export const PARTITION_COUNT_MAX = 10_000;
 /** Above it an id was not counted but made up: it would leave too few for all that are to come. */
 const PRODUCER_ID_COUNTED_MAX = 2 ** 53 - 2 ** 40;
 
-/** What nothing but a user may delete: for topics whose overrides were lost. */
+/** For topics whose overrides are not known. */
 const KEEP_ALL: Readonly<Record<string, string>> = {
   'retention.ms': '-1',
   'retention.bytes': '-1',
@@ -89,11 +90,9 @@ export class Controller {
     return this.#store.image;
   }
 
-  /** Of a topic in the store; undefined for one that is not. For `LogManagerOptions.topicConfig`. */
-  logConfigOf(name: string): LogConfig | undefined {
-    const entry = this.image.entry(name);
-    if (entry === undefined) return this.#store.lost ? this.#logConfig(name, KEEP_ALL) : undefined;
-    return this.#logConfig(name, entry.configs);
+  /** Of any topic; one that is not in the store is about to be taken over. */
+  logConfigOf(name: string): LogConfig {
+    return this.#logConfig(name, this.image.entry(name)?.configs ?? KEEP_ALL);
   }
 
   /** Once, after the logs are open and before anyone is served: makes store and directories agree. */
@@ -191,13 +190,18 @@ export class Controller {
         adopted.push(topic({ ...entry, partitionCount }));
       } else if (!NOT_TOPICS.has(name) && topicNameProblem(name) === null) {
         const id = found.find((directory) => directory.topicId !== null)?.topicId;
-        const configs = this.#store.lost ? KEEP_ALL : {};
-        this.#logger.info('taking over a topic from its directories', {
+        this.#logger.warn('taking over a topic from its directories; retention is off for it', {
           topic: name,
           partitionCount,
         });
         adopted.push(
-          topic({ name, id: id ?? this.#newTopicId(), partitionCount, configs, state: 'live' }),
+          topic({
+            name,
+            id: id ?? this.#newTopicId(),
+            partitionCount,
+            configs: KEEP_ALL,
+            state: 'live',
+          }),
         );
       }
     }

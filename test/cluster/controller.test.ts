@@ -169,6 +169,7 @@ t.test('topics of which there are only directories are taken over with their ids
   t.equal(controller.image.topic('__cluster_metadata'), undefined);
   t.ok(disk.directories.has('real-1'), 'the missing one is made');
   t.match(logger.lines.join('\n'), /taking over a topic/);
+  t.match(controller.logConfigOf('real'), { retentionMs: Infinity }, 'its overrides are not known');
   const again = await openController(disk, 9);
   t.equal(again.controller.image.topic('old')?.id, controller.image.topic('old')?.id);
 });
