@@ -54,8 +54,8 @@ export class OffsetIndex extends SparseIndex {
     return floorSlot(this, relativeOffset);
   }
 
-  /** Slot of the first entry with a position >= `position`; `count` if there is none. */
-  ceilingPosition(position: number): number {
+  /** Slot of the first entry with a position >= `position`; null if there is none. */
+  slotBeyond(position: number): number | null {
     let low = 0;
     let high = this.count;
     while (low < high) {
@@ -63,7 +63,7 @@ export class OffsetIndex extends SparseIndex {
       if (this.positionAt(middle) < position) low = middle + 1;
       else high = middle;
     }
-    return low;
+    return low === this.count ? null : low;
   }
 
   /** Removes the entries of batches at or after `position`. */

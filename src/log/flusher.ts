@@ -23,8 +23,8 @@ interface SealedSegment {
   segment: Segment | null;
   /** Base offset of the segment after it. */
   readonly endOffset: Offset;
-  /** Producer state of all batches below `endOffset`. */
-  readonly snapshot: Uint8Array;
+  /** Producer state of all batches below `endOffset`; null: of an earlier run, not known. */
+  readonly snapshot: Uint8Array | null;
 }
 
 export interface LogFlusherOptions {
@@ -46,6 +46,13 @@ export class LogFlusher {
   constructor(options: LogFlusherOptions) {
     this.#options = options;
     this.#recoveryPoint = options.recoveryPoint;
+    // What a process that was killed had written is read here, and may still not be on disk; a name
+    // made by it is not either.
+    for (const segment of options.segments) {
+      const next = options.segments.higher(segment.baseOffset);
+      if (next === null || next.baseOffset < options.recoveryPoint) continue;
+      this.#sealed.push({ segment, endOffset: next.baseOffset, snapshot: null });
+    }
   }
 
   /** Every offset below it is durable. */
@@ -91,7 +98,8 @@ export class LogFlusher {
       await entry.segment?.flush();
       await transactions.sync();
       try {
-        await files.writeSnapshot(entry.endOffset, entry.snapshot);
+        const { endOffset, snapshot } = entry;
+        if (snapshot !== null) await files.writeSnapshot(endOffset, snapshot);
       } catch (error) {
         // Without it the next start scans further back.
         logger.warn('producer snapshot not written', { dir, reason: String(error) });

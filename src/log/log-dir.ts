@@ -11,7 +11,7 @@
  * a crash in between is never taken for a clean shutdown.
  */
 
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import type { Logger } from '../base/logger.js';
 import { Mutex } from '../base/mutex.js';
 import type { Offset } from '../base/offset.js';
@@ -63,7 +63,7 @@ export class LogDir {
 
   /** Makes the directory if it is missing and locks it; DirLockedError if another process has it. */
   static open({ env, logger, path }: LogDirOptions): LogDir {
-    env.mkdir(path);
+    makeDir(env, path);
     const lock = env.lockDir(path);
     try {
       return new LogDir(env, logger, path, lock);
@@ -141,23 +141,28 @@ export class LogDir {
 
   /** Replaces the three files, one after the other; each is whole after a crash. */
   writeCheckpoints(checkpoints: LogDirCheckpoints): Promise<void> {
-    return this.#writing.run(async () => {
-      const { recoveryPoints, logStartOffsets, highWatermarks } = checkpoints;
-      await this.#write(RECOVERY_POINT_FILE, formatOffsetCheckpoint(recoveryPoints));
-      await this.#write(LOG_START_FILE, formatOffsetCheckpoint(logStartOffsets));
-      await this.#write(HIGH_WATERMARK_FILE, formatOffsetCheckpoint(highWatermarks));
-      this.#checkpoints = checkpoints;
-    });
+    return this.#writing.run(() => this.#writeCheckpoints(checkpoints));
+  }
+
+  async #writeCheckpoints(checkpoints: LogDirCheckpoints): Promise<void> {
+    const { recoveryPoints, logStartOffsets, highWatermarks } = checkpoints;
+    await this.#write(RECOVERY_POINT_FILE, formatOffsetCheckpoint(recoveryPoints));
+    await this.#write(LOG_START_FILE, formatOffsetCheckpoint(logStartOffsets));
+    await this.#write(HIGH_WATERMARK_FILE, formatOffsetCheckpoint(highWatermarks));
+    this.#checkpoints = checkpoints;
   }
 
   /** Drops what the files say of a partition, so that a new one of its name does not inherit it. */
-  async forgetPartition(name: string): Promise<void> {
-    const { recoveryPoints, logStartOffsets, highWatermarks } = this.#checkpoints;
-    if (![recoveryPoints, logStartOffsets, highWatermarks].some((map) => map.has(name))) return;
-    await this.writeCheckpoints({
-      recoveryPoints: without(recoveryPoints, name),
-      logStartOffsets: without(logStartOffsets, name),
-      highWatermarks: without(highWatermarks, name),
+  forgetPartition(name: string): Promise<void> {
+    // In turn: what is being written may name it.
+    return this.#writing.run(async () => {
+      const { recoveryPoints, logStartOffsets, highWatermarks } = this.#checkpoints;
+      if (![recoveryPoints, logStartOffsets, highWatermarks].some((map) => map.has(name))) return;
+      await this.#writeCheckpoints({
+        recoveryPoints: without(recoveryPoints, name),
+        logStartOffsets: without(logStartOffsets, name),
+        highWatermarks: without(highWatermarks, name),
+      });
     });
   }
 
@@ -188,6 +193,14 @@ export class LogDir {
       return null;
     }
   }
+}
+
+/** With its missing parents; each is there after a crash before anything in it is acknowledged. */
+function makeDir(env: Env, path: string): void {
+  const made: string[] = [];
+  for (let at = path; !env.exists(at); at = dirname(at)) made.push(at);
+  env.mkdir(path);
+  for (const dir of made) env.syncDirSync(dirname(dir));
 }
 
 function without(offsets: OffsetCheckpoint, name: string): OffsetCheckpoint {

@@ -35,7 +35,9 @@ import {
   WALK_STRIDE,
 } from '../record/batch-walk.js';
 import { CONTROL_BIT, TRANSACTIONAL_BIT } from '../record/layout.js';
+import { checkSegment } from '../segment/check.js';
 import { parseFileName } from '../segment/names.js';
+import { isBatchAt } from '../segment/scan.js';
 import { Segment, type SegmentConfig, type SegmentOpenOptions } from '../segment/segment.js';
 import { SegmentList } from '../segment/segment-list.js';
 import { formatLeaderEpochs } from './checkpoints.js';
@@ -121,7 +123,7 @@ class LogLoader {
     const bases = this.#files.list('log');
     if (this.#options.clean) await this.#openClean(bases);
     else await this.#openUnclean(bases);
-    const logEnd = this.#ensureEnd();
+    const logEnd = await this.#ensureEnd();
     const first = this.#segments.first;
     assert(first !== null, 'a log has a segment');
     const start = Math.min(Math.max(first.baseOffset, this.#options.logStartOffset), logEnd);
@@ -150,8 +152,9 @@ class LogLoader {
     }
   }
 
-  async #openUnclean(bases: readonly Offset[]): Promise<void> {
-    const { recoveryPoint } = this.#options;
+  async #openUnclean(found: readonly Offset[]): Promise<void> {
+    const { recoveryPoint, logger, dir } = this.#options;
+    const bases = await this.#dropEmptyTail(found);
     const isDurable = (index: number): boolean => {
       const next = bases[index + 1];
       return next !== undefined && next <= recoveryPoint;
@@ -166,7 +169,50 @@ class LogLoader {
     }
     for (let index = 0; index < bases.length; index++) {
       const segment = await this.#open(bases, index, isDurable(index));
-      await this.#scan(segment, bases[index + 1]);
+      const nextBaseOffset = bases[index + 1];
+      await this.#scan(segment, nextBaseOffset);
+      if (nextBaseOffset === undefined || isDurable(index)) continue;
+      if (segment.nextOffset < nextBaseOffset) {
+        const hole = { offset: segment.nextOffset, endOffset: nextBaseOffset };
+        logger.warn('there is no batch between two segments', { dir, ...hole });
+      }
+    }
+  }
+
+  /**
+   * Removes segments without a batch at the end of the log, above the recovery point, durably. What the
+   * segment before them lost of its tail would else be a hole that no record follows: a consumer in it
+   * would wait for ever. Answers the base offsets that are left, at least one if there was one.
+   */
+  async #dropEmptyTail(found: readonly Offset[]): Promise<readonly Offset[]> {
+    const { env, dir, logger, recoveryPoint } = this.#options;
+    const bases = [...found];
+    while (bases.length > 1) {
+      const baseOffset = bases[bases.length - 1] as Offset;
+      if (baseOffset <= recoveryPoint || this.#holdsBatch(baseOffset)) break;
+      for (const kind of ['index', 'timeindex', 'txnindex', 'log'] as const) {
+        const path = this.#files.pathOf(baseOffset, kind);
+        if (env.exists(path)) env.unlink(path);
+      }
+      logger.warn('removed a segment without a batch', { dir, baseOffset });
+      bases.pop();
+    }
+    // If it came back after a crash, it would hide what was appended meanwhile.
+    if (bases.length < found.length) await env.syncDir(dir);
+    return bases;
+  }
+
+  #holdsBatch(baseOffset: Offset): boolean {
+    const { env, config, recoveryPoint } = this.#options;
+    const file = env.open(this.#files.pathOf(baseOffset, 'log'), 'read');
+    try {
+      const size = file.size();
+      if (size === 0 || isBatchAt(file, 0, size)) return size > 0;
+      const { indexIntervalBytes, indexBytesMax } = config;
+      const limits = { indexIntervalBytes, indexBytesMax, nextBaseOffset: null };
+      return checkSegment({ env, file, size, baseOffset, recoveryPoint, ...limits }).size > 0;
+    } finally {
+      file.close();
     }
   }
 
@@ -333,7 +379,7 @@ class LogLoader {
   }
 
   /** Makes sure that there is a segment to append to, at or above the recovery point. */
-  #ensureEnd(): Offset {
+  async #ensureEnd(): Promise<Offset> {
     const { env, clock, logger, dir, config, recoveryPoint, logStartOffset } = this.#options;
     const last = this.#segments.last;
     const end = last?.nextOffset ?? Math.max(recoveryPoint, logStartOffset);
@@ -348,6 +394,8 @@ class LogLoader {
       last.seal();
     }
     this.#segments.add(Segment.create({ env, clock, logger, dir, config, baseOffset }));
+    // Appends to it may be acknowledged as durable before the next roll.
+    await env.syncDir(dir);
     return baseOffset;
   }
 

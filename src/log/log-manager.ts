@@ -368,6 +368,14 @@ export class LogManager implements AsyncDisposable {
 
   async #checkpoint(): Promise<void> {
     for (const dir of this.#dirs) {
+      const points = new Map<OpenLog, Offset>();
+      for (const entry of [...this.#logs.values()]) {
+        const { recoveryPoint } = entry.log;
+        // What the epoch file lacks is found again only above the recovery point.
+        if (entry.dir === dir && (await entry.log.epochsWritten())) points.set(entry, recoveryPoint);
+      }
+      // No wait from here to the write: a log deleted meanwhile must not be in it, lest a new one of
+      // its name takes over its offsets.
       const before = dir.checkpoints;
       const recoveryPoints = new Map<string, Offset>();
       const logStartOffsets = new Map<string, Offset>();
@@ -375,10 +383,8 @@ export class LogManager implements AsyncDisposable {
       for (const [name, entry] of this.#logs) {
         if (entry.dir !== dir) continue;
         const { log } = entry;
-        // What the epoch file lacks is found again only above the recovery point.
         const kept = before.recoveryPoints.get(name) ?? OFFSET_ZERO;
-        const { recoveryPoint } = log;
-        recoveryPoints.set(name, (await log.epochsWritten()) ? recoveryPoint : kept);
+        recoveryPoints.set(name, points.get(entry) ?? kept);
         if (log.logStartOffset > log.firstSegmentOffset) {
           logStartOffsets.set(name, log.logStartOffset);
         }

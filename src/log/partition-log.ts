@@ -315,6 +315,8 @@ export class PartitionLog implements AsyncDisposable {
   async #close(): Promise<boolean> {
     try {
       await this.#writer.close();
+      const last = this.#segments.last;
+      if (last !== null) this.#transactions.sealed(last.baseOffset);
       const { logEndOffset } = this.#offsets;
       if (this.#openedSnapshot !== logEndOffset && logEndOffset > 0) {
         const snapshot = encodeProducerSnapshot(this.#producers.entries());

@@ -8,7 +8,7 @@
  *
  * Index files of earlier runs are read when they are first wanted, and each entry is held against the
  * log: at its last offset there must be a marker of its producer. An index that is wrong is made anew
- * from the log. One that is missing shows only in that a log with transactions has, for each sealed
+ * from the log. One that is missing shows only in that a log with transactions has, for each
  * segment, a file, be it an empty one; where it is not there (Kafka makes none without entries) the
  * segment is read once when the log is opened.
  */
@@ -20,15 +20,13 @@ import type { Offset } from '../base/offset.js';
 import type { Env } from '../file/env.js';
 import { type AbortedEntry, TransactionIndex } from '../index/transaction-index.js';
 import {
-  WALK_ATTRIBUTES,
-  WALK_BASE_OFFSET,
-  WALK_FIRST,
-  WALK_PRODUCER_ID,
-  WALK_SPARSE_OFFSETS,
-  walkBatches,
-  walkOut,
-} from '../record/batch-walk.js';
-import { CONTROL_BIT } from '../record/layout.js';
+  baseOffsetOf,
+  isControlBatch,
+  isTransactional,
+  producerIdOf,
+} from '../record/batch-view.js';
+import { WALK_ATTRIBUTES, WALK_BASE_OFFSET, WALK_PRODUCER_ID } from '../record/batch-walk.js';
+import { CONTROL_BIT, HEADER_SIZE } from '../record/layout.js';
 import { formatFileName, parseFileName } from '../segment/names.js';
 import type { Segment } from '../segment/segment.js';
 import type { SegmentList } from '../segment/segment-list.js';
@@ -137,7 +135,7 @@ export class TransactionLog {
     return found;
   }
 
-  /** Before a segment is sealed: leaves the sign that its transactions are known. */
+  /** Before a segment or the log is closed: leaves the sign that its transactions are known. */
   sealed(baseOffset: number): void {
     if (!this.#hasTransactions) return;
     const { env, dir, logger } = this.#options;
@@ -205,6 +203,7 @@ export class TransactionLog {
    */
   adopt(coveredFrom: number, found: readonly AbortedEntry[]): void {
     const { segments } = this.#options;
+    this.#hasTransactions ||= found.length > 0;
     for (const segment of segments) {
       const { baseOffset } = segment;
       const endOffset = segments.higher(baseOffset)?.baseOffset ?? Number.POSITIVE_INFINITY;
@@ -212,24 +211,25 @@ export class TransactionLog {
       const scanned = found.filter(
         ({ lastOffset }) => lastOffset >= baseOffset && lastOffset < endOffset,
       );
-      if (scanned.length === 0 && !this.#indexes.has(baseOffset)) continue;
-      const index = this.#loaded(baseOffset);
-      const kept = index.entries.filter(({ lastOffset }) => lastOffset < coveredFrom);
-      this.#replace(index, [...kept, ...scanned]);
+      const isCovered = coveredFrom <= baseOffset;
+      if (scanned.length > 0 || (isCovered && this.#indexes.has(baseOffset))) {
+        const index = isCovered ? this.#loaded(baseOffset) : this.#indexOf(baseOffset);
+        const kept = index.entries.filter(({ lastOffset }) => lastOffset < coveredFrom);
+        this.#replace(index, [...kept, ...scanned]);
+      }
+      if (Number.isFinite(endOffset)) this.sealed(baseOffset);
     }
   }
 
   /**
-   * Reads the sealed segments below `endOffset` that have no index although the log has transactions,
-   * in turns, and makes their indexes.
+   * Reads the segments below `endOffset` that have no index although the log has transactions, in
+   * turns, and makes their indexes.
    */
   async completeMissing(endOffset: number): Promise<void> {
-    const { segments } = this.#options;
     if (!this.#hasTransactions) return;
-    for (const segment of segments) {
+    for (const segment of this.#options.segments) {
       const { baseOffset } = segment;
-      const next = segments.higher(baseOffset);
-      if (next === null || next.baseOffset > endOffset || this.#indexes.has(baseOffset)) continue;
+      if (baseOffset >= endOffset || this.#indexes.has(baseOffset)) continue;
       const rebuild = this.#rebuild(segment);
       while (rebuild.next().done !== true) await new Promise(setImmediate);
       this.sealed(baseOffset);
@@ -279,7 +279,7 @@ export class TransactionLog {
     const fault = index.load();
     const segment = segments.floor(baseOffset);
     if (segment === null || segment.baseOffset !== baseOffset) return index;
-    if (fault !== null || !index.entries.every((entry) => markerIsThere(segment, entry))) {
+    if (fault !== null || !index.entries.every((entry) => isInLog(segments, entry))) {
       logger.warn('a transaction index is wrong and is made anew', { path: index.path, fault });
       const rebuild = this.#rebuild(segment);
       while (rebuild.next().done !== true);
@@ -342,22 +342,49 @@ export class TransactionLog {
   }
 }
 
+/** Enough for a marker; of another batch the header is enough. */
 const MARKER_BYTES = 256;
-const markerOut = walkOut(1);
 
-/** Whether there is, at the end of an aborted transaction, an abort marker of its producer. */
-function markerIsThere(segment: Segment, entry: AbortedEntry): boolean {
-  const read = segment.read(entry.lastOffset, MARKER_BYTES, { minOneMessage: true });
-  if (read.status !== 'ok' || read.slice === null) return false;
+/**
+ * Whether the log says what an entry does: at its end an abort marker of the producer; at its first
+ * offset, and at the last stable one, where a batch begins at all (compaction leaves gaps), one that is
+ * transactional.
+ */
+function isInLog(segments: SegmentList<Segment>, entry: AbortedEntry): boolean {
+  const { producerId, firstOffset, lastOffset, lastStableOffset } = entry;
+  const marker = batchAt(segments, lastOffset);
+  if (marker === null || baseOffsetOf(marker, 0) !== lastOffset) return false;
+  if (!isControlBatch(marker, 0) || producerIdOf(marker, 0) !== producerId) return false;
+  if (endTxnRecordOf(marker, 0)?.type !== 'abort') return false;
+  const first = batchAt(segments, firstOffset);
+  if (first !== null && !beginsAt(first, firstOffset)) return false;
+  if (first !== null && isAt(first, firstOffset) && producerIdOf(first, 0) !== producerId)
+    return false;
+  if (lastStableOffset === lastOffset + 1) return true;
+  const stable = batchAt(segments, lastStableOffset);
+  return stable === null || beginsAt(stable, lastStableOffset);
+}
+
+/** A batch of a transaction begins at the offset, or a gap is there. */
+function beginsAt(bytes: Uint8Array, offset: number): boolean {
+  if (!isAt(bytes, offset)) return baseOffsetOf(bytes, 0) > offset;
+  return isTransactional(bytes, 0) && !isControlBatch(bytes, 0);
+}
+
+function isAt(bytes: Uint8Array, offset: number): boolean {
+  return baseOffsetOf(bytes, 0) === offset;
+}
+
+/** The beginning of the first batch of a segment that reaches `offset`; null if it has none. */
+function batchAt(segments: SegmentList<Segment>, offset: number): Uint8Array | null {
+  const segment = segments.floor(offset);
+  if (segment === null) return null;
+  const read = segment.read(offset, MARKER_BYTES, { minOneMessage: true });
+  if (read.status !== 'ok' || read.slice === null) return null;
   const { slice } = read;
   try {
-    const bytes = Buffer.allocUnsafe(slice.length);
-    const size = slice.copyTo(bytes, 0, 0, slice.length);
-    const count = walkBatches(bytes, 0, size, markerOut, WALK_SPARSE_OFFSETS);
-    if (count === 0 || markerOut[WALK_FIRST + WALK_BASE_OFFSET] !== entry.lastOffset) return false;
-    const isControl = ((markerOut[WALK_FIRST + WALK_ATTRIBUTES] as number) & CONTROL_BIT) !== 0;
-    if (!isControl || markerOut[WALK_FIRST + WALK_PRODUCER_ID] !== entry.producerId) return false;
-    return endTxnRecordOf(bytes, 0)?.type === 'abort';
+    const bytes = Buffer.alloc(Math.min(slice.length, MARKER_BYTES));
+    return slice.copyTo(bytes, 0, 0, bytes.length) < HEADER_SIZE ? null : bytes;
   } finally {
     slice.release();
   }

@@ -4,11 +4,13 @@
  * whether the index lied or there is no such batch is for the segment to find out.
  */
 
+import type { Offset } from '../base/offset.js';
 import type { EnvFile } from '../file/env.js';
 import type { OffsetIndex } from '../index/offset-index.js';
 import type { TimeIndex } from '../index/time-index.js';
 import type { DamagedRange } from './check.js';
 import { HeaderCursor } from './scan.js';
+import type { BatchPosition } from './segment-types.js';
 
 /** Bytes of one read where the batch is near (two index intervals), and on a walk over many. */
 const NEAR_WINDOW = 8192;
@@ -119,4 +121,14 @@ export class BatchLocator {
     cursor.seek(position, this.#source.size());
     return cursor;
   }
+}
+
+/** The batch that a cursor is at. */
+export function batchPositionOf(cursor: HeaderCursor): BatchPosition {
+  return {
+    position: cursor.position,
+    size: cursor.size,
+    baseOffset: cursor.baseOffset as Offset,
+    lastOffset: cursor.lastOffset as Offset,
+  };
 }

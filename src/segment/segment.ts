@@ -33,7 +33,7 @@ import {
 } from '../record/batch-view.js';
 import { MAX_TIMESTAMP } from '../record/layout.js';
 import { measureChain } from './append-chain.js';
-import { BatchLocator } from './batch-locator.js';
+import { BatchLocator, batchPositionOf } from './batch-locator.js';
 import {
   type CheckOptions,
   type CheckResult,
@@ -306,18 +306,15 @@ export class Segment implements AsyncDisposable {
     }
     if (offset >= this.#nextOffset) return null;
     const cursor = this.#locate(offset);
-    return cursor === null ? null : positionOf(cursor);
+    return cursor === null ? null : batchPositionOf(cursor);
   }
 
-  /**
-   * An offset that lies beyond every record before `position`, as near as the offset index tells;
-   * null if it has no entry there.
-   */
+  /** An offset beyond every record before `position`, by the offset index; null: it has none. */
   offsetBeyond(position: number): number | null {
     this.#load();
-    const { offset: index } = this.#indexes;
-    const slot = index.ceilingPosition(position);
-    return slot === index.count ? null : this.baseOffset + index.keyAt(slot);
+    const slot = this.#indexes.offset.slotBeyond(position);
+    const cursor = slot === null ? null : this.#locator.atOffsetEntry(slot);
+    return cursor === null ? null : cursor.lastOffset;
   }
 
   /**
@@ -593,15 +590,6 @@ export class Segment implements AsyncDisposable {
     this.#log?.close();
     this.#indexes.close();
   }
-}
-
-function positionOf(cursor: HeaderCursor): BatchPosition {
-  return {
-    position: cursor.position,
-    size: cursor.size,
-    baseOffset: cursor.baseOffset as Offset,
-    lastOffset: cursor.lastOffset as Offset,
-  };
 }
 
 function closedError(path: string): MillraceError {
