@@ -467,6 +467,35 @@ t.test('a roll is called for when an index is full', (t) => {
   t.end();
 });
 
+t.test('offsetBeyond is above every record before a position, or not known', async (t) => {
+  const dir = tempDir(t);
+  const interval = { ...config, indexIntervalBytes: 200 };
+  const segment = Segment.create(segmentOptions(dir, 0, { config: interval }));
+  const batches = chain(0, 50, 60);
+  segment.append(batches);
+  const check = (segment: Segment): number => {
+    let known = 0;
+    for (let at = 0; at < 99; at++) {
+      const { position, baseOffset } = segment.positionFor(at) ?? { position: 0, baseOffset: 0 };
+      const beyond = segment.offsetBeyond(position);
+      if (beyond !== null) known++;
+      if (beyond !== null && beyond < baseOffset) t.fail(`${beyond} at ${position}`);
+    }
+    return known;
+  };
+  t.ok(check(segment) > 80);
+  t.equal(segment.offsetBeyond(segment.size), null);
+  segment.close();
+  // An index whose keys are too small, but for the last entry.
+  const index = readFileSync(indexPath(dir));
+  for (let at = index.length - 16; at >= 8; at -= 8) index.copy(index, at, at - 8, at - 4);
+  index.writeInt32BE(0, 0);
+  writeFileSync(indexPath(dir), index);
+  const lying = await open(dir, 0, { config: interval, clean: true });
+  for (const bytes of [0, 500, 1000]) t.equal(lying.offsetBeyond(bytes), null, 'a lie is not told');
+  lying.close();
+});
+
 t.test('a large batch is read whole by every walk', async (t) => {
   const dir = tempDir(t);
   const segment = Segment.create(segmentOptions(dir));
