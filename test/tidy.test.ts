@@ -43,8 +43,11 @@ const RESERVED: readonly (readonly [string, RegExp, readonly string[]])[] = [
   [
     'files',
     /['"](node:)?fs(\/promises)?['"]/,
-    // The last reads the code of its WebAssembly library, once.
-    ['src/file/', 'src/native/binding.ts', 'src/record/compression/zstd-wasm.ts'],
+    // Besides the engine's: the addon, the code of a WebAssembly library, and the command's own files.
+    [
+      ...['src/file/', 'src/native/binding.ts', 'src/record/compression/zstd-wasm.ts'],
+      'src/cli/main.ts',
+    ],
   ],
   ['sockets', /['"](node:)?(net|tls|dgram|http|https)['"]/, ['src/net/', 'src/console/']],
   [
