@@ -1,0 +1,178 @@
+/**
+ * The model that the engine is held against: a plain list of what was asked and answered, each with
+ * the moments (events of the simulated disk) of question and answer. It knows batches by their bytes
+ * and nothing of segments, indexes or recovery.
+ */
+
+import { crcOf, lengthOf, readInt64 } from '#src/record/batch-view.js';
+
+/** The 16 bytes before it (base offset, length, epoch) are the log's framing. */
+const MESSAGE_AT = 16;
+
+export interface Attempt {
+  readonly partition: string;
+  /** Which of the partitions of that name, from 0. */
+  readonly generation: number;
+  /** As submitted. */
+  readonly bytes: Uint8Array;
+  readonly recordsCount: number;
+  readonly leaderEpoch: number;
+  readonly timestampMs: number;
+  readonly asked: number;
+  /** Infinity: not answered. */
+  answered: number;
+  /** Of the answer; -1 before it, or if it was an error. */
+  baseOffset: number;
+  /**
+   * - `refused`: an error, and the log stayed online: it must never be readable
+   * - `unknown`: an error, and the log went offline: it may be readable after the next start
+   */
+  outcome: 'open' | 'acked' | 'refused' | 'unknown';
+}
+
+interface Mark {
+  readonly moment: number;
+  readonly value: number;
+}
+
+/** One partition from its creation to its deletion. */
+export class PartitionModel {
+  readonly name: string;
+  readonly generation: number;
+  readonly topicId: string;
+  readonly createAsked: number;
+  createAnswered = Number.POSITIVE_INFINITY;
+  deleteAsked = Number.POSITIVE_INFINITY;
+  deleteAnswered = Number.POSITIVE_INFINITY;
+  readonly attempts: Attempt[] = [];
+  /** Offsets below were called durable, by an answer or by the recovery point. */
+  readonly #durable: Mark[] = [];
+  /** Offsets below may be gone, from the moment on. */
+  readonly #starts: Mark[] = [];
+  /** Offsets at or above may be gone, from the moment on. */
+  readonly #ends: Mark[] = [];
+
+  constructor(name: string, generation: number, topicId: string, createAsked: number) {
+    this.name = name;
+    this.generation = generation;
+    this.topicId = topicId;
+    this.createAsked = createAsked;
+  }
+
+  durableBelow(moment: number, offset: number): void {
+    const last = this.#durable[this.#durable.length - 1];
+    if (last === undefined || offset > last.value) this.#durable.push({ moment, value: offset });
+  }
+
+  startMayRise(moment: number, offset: number): void {
+    this.#starts.push({ moment, value: offset });
+  }
+
+  /** Every offset below was called durable before `moment`. */
+  durableEnd(moment: number): number {
+    return largest(this.#durable, moment, (mark) => mark.value);
+  }
+
+  /** Offsets from here on have to be there at `moment`. */
+  requiredStart(moment: number): number {
+    return largest(this.#starts, moment, (mark) => mark.value);
+  }
+
+  endMayFall(moment: number, offset: number): void {
+    this.#ends.push({ moment, value: offset });
+  }
+
+  /** What was acknowledged at `moment`, but for what was trimmed or truncated since. */
+  acked(moment: number): Attempt[] {
+    const start = this.requiredStart(moment);
+    return this.attempts.filter(
+      (attempt) =>
+        attempt.outcome === 'acked' &&
+        attempt.answered <= moment &&
+        attempt.baseOffset + attempt.recordsCount > start &&
+        !this.#wasTruncated(attempt, moment),
+    );
+  }
+
+  #wasTruncated(attempt: Attempt, moment: number): boolean {
+    const end = attempt.baseOffset + attempt.recordsCount;
+    return this.#ends.some(
+      (mark) => mark.moment <= moment && mark.moment >= attempt.answered && mark.value < end,
+    );
+  }
+
+  existsFor(moment: number): 'yes' | 'no' | 'maybe' {
+    if (this.deleteAnswered <= moment || this.createAsked > moment) return 'no';
+    return this.createAnswered <= moment && this.deleteAsked > moment ? 'yes' : 'maybe';
+  }
+}
+
+function largest(marks: readonly Mark[], moment: number, of: (mark: Mark) => number): number {
+  let found = 0;
+  for (const mark of marks) if (mark.moment <= moment) found = Math.max(found, of(mark));
+  return found;
+}
+
+export class Model {
+  /** Every partition that ever was, in order of creation. */
+  readonly partitions: PartitionModel[] = [];
+  readonly #byMessage = new Map<string, Attempt>();
+
+  /** The one of that name that was created last. */
+  current(name: string): PartitionModel | undefined {
+    return this.partitions.findLast((partition) => partition.name === name);
+  }
+
+  create(name: string, topicId: string, moment: number): PartitionModel {
+    const generation = this.partitions.filter((partition) => partition.name === name).length;
+    const partition = new PartitionModel(name, generation, topicId, moment);
+    this.partitions.push(partition);
+    return partition;
+  }
+
+  ask(
+    partition: PartitionModel,
+    attempt: Pick<Attempt, 'bytes' | 'recordsCount' | 'leaderEpoch' | 'timestampMs' | 'asked'>,
+  ): Attempt {
+    const made: Attempt = {
+      ...attempt,
+      partition: partition.name,
+      generation: partition.generation,
+      answered: Number.POSITIVE_INFINITY,
+      baseOffset: -1,
+      outcome: 'open',
+    };
+    partition.attempts.push(made);
+    this.#byMessage.set(messageKey(attempt.bytes, 0), made);
+    return made;
+  }
+
+  /** Whose batch this is; undefined: nobody's, so it was altered or made up. */
+  attemptOf(bytes: Uint8Array, position: number): Attempt | undefined {
+    return this.#byMessage.get(messageKey(bytes, position));
+  }
+}
+
+/** Whether the batch at `position` is the attempt's at `baseOffset`, to the byte. */
+export function isStored(
+  attempt: Attempt,
+  bytes: Uint8Array,
+  position: number,
+  baseOffset: number,
+): boolean {
+  const { length } = attempt.bytes;
+  if (position + length > bytes.length || readInt64(bytes, position) !== baseOffset) return false;
+  const view = new DataView(bytes.buffer, bytes.byteOffset + position);
+  if (view.getInt32(8) !== length - 12 || view.getInt32(12) !== attempt.leaderEpoch) return false;
+  return (
+    Buffer.compare(
+      attempt.bytes.subarray(MESSAGE_AT),
+      bytes.subarray(position + MESSAGE_AT, position + length),
+    ) === 0
+  );
+}
+
+/** Batches of the model differ in what their CRC covers. */
+function messageKey(bytes: Uint8Array, position: number): string {
+  return `${crcOf(bytes, position)} ${lengthOf(bytes, position)}`;
+}

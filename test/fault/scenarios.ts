@@ -1,0 +1,166 @@
+/**
+ * What the world is put through. Each scenario is some dozens of steps, drawn by the seed; a crash may
+ * come between any two events of the disk in it.
+ */
+
+import type { AppendShape, World, WorldOptions } from './world.js';
+
+export interface Scenario {
+  readonly name: string;
+  readonly options: Omit<WorldOptions, 'seed'>;
+  readonly run: (world: World) => Promise<void>;
+}
+
+const DURABLE = { flushMessages: 1 } as const;
+const TOPIC = 'orders';
+
+function shape(world: World, idempotent = false): AppendShape {
+  const { random } = world;
+  const valueSize = random.below(8) === 0 ? 700 : 20 + random.below(120);
+  return { count: 1 + random.below(3), valueSize, idempotent };
+}
+
+/** Bursts of appends, with what `between` does between them. */
+async function appends(
+  world: World,
+  count: number,
+  between: (step: number) => Promise<void>,
+): Promise<void> {
+  for (let step = 0; step < count; step++) {
+    await world.burst(TOPIC, 1 + world.random.below(3), shape(world, step % 3 === 0));
+    await between(step);
+  }
+}
+
+async function begin(world: World): Promise<void> {
+  await world.open();
+  await world.create(TOPIC);
+}
+
+async function maybeFlush(world: World): Promise<void> {
+  if (world.random.below(5) === 0) await world.flush(TOPIC);
+  else if (world.random.below(3) === 0) await world.turn(world.random.below(4));
+}
+
+/** Never rolls. */
+const oneSegment = { segmentBytes: 1 << 20 } as const;
+
+async function appendOnly(world: World): Promise<void> {
+  await begin(world);
+  await appends(world, 20, () => (world.durable ? Promise.resolve() : maybeFlush(world)));
+}
+
+async function rolling(world: World): Promise<void> {
+  await begin(world);
+  await appends(world, 25, async () => {
+    if (world.random.below(6) === 0) await world.roll(TOPIC);
+    await maybeFlush(world);
+  });
+}
+
+async function retention(world: World): Promise<void> {
+  await begin(world);
+  await appends(world, 25, async (step) => {
+    if (step % 6 === 5) {
+      world.clock.advance(2000);
+      // The files of the pass before are unlinked while appends go on.
+      const pass = world.retain();
+      await world.append(TOPIC, shape(world));
+      await pass;
+    }
+    if (step % 9 === 8) await world.checkpoint();
+    await maybeFlush(world);
+  });
+}
+
+async function checkpoints(world: World): Promise<void> {
+  await begin(world);
+  await appends(world, 16, async (step) => {
+    if (step % 3 === 0) {
+      const written = world.checkpoint();
+      await world.append(TOPIC, shape(world));
+      await written;
+    }
+    await maybeFlush(world);
+  });
+}
+
+async function createAndDelete(world: World): Promise<void> {
+  await begin(world);
+  for (let round = 0; round < 3; round++) {
+    await appends(world, 4, () => maybeFlush(world));
+    if (world.random.below(2) === 0) await world.checkpoint();
+    const other = `other-${round}`;
+    // At the same time, as an admin client asks for many.
+    const created = world.create(other);
+    await world.append(TOPIC, shape(world));
+    await created;
+    await world.burst(other, 2, shape(world));
+    const written = world.checkpoint();
+    await world.delete(TOPIC);
+    await world.create(TOPIC);
+    await world.append(TOPIC, shape(world));
+    await written;
+    world.clock.advance(1500);
+    await world.turn(12);
+    await world.delete(other);
+    await world.append(TOPIC, shape(world));
+  }
+}
+
+async function cleanRestarts(world: World): Promise<void> {
+  await begin(world);
+  for (let round = 0; round < 3; round++) {
+    await appends(world, 6, () => maybeFlush(world));
+    await world.close();
+    await world.open();
+  }
+  await appends(world, 3, () => maybeFlush(world));
+}
+
+async function killedRestarts(world: World): Promise<void> {
+  await begin(world);
+  for (let round = 0; round < 4; round++) {
+    await appends(world, 5, () => maybeFlush(world));
+    const { random } = world;
+    if (random.below(2) === 0) await world.checkpoint();
+    // In mid-burst, its answers never come.
+    const burst = world.burst(TOPIC, 3, shape(world)).catch(() => {});
+    if (random.below(2) === 0) await world.turn();
+    world.kill();
+    await burst;
+    await world.open();
+    await world.flush(TOPIC);
+  }
+  await appends(world, 3, () => maybeFlush(world));
+}
+
+const retainBytes = { retentionBytes: 4000, fileDeleteDelayMs: 500 } as const;
+const retainTime = { retentionMs: 9000, fileDeleteDelayMs: 500 } as const;
+
+export const scenarios: readonly Scenario[] = [
+  { name: 'append', options: { config: oneSegment }, run: appendOnly },
+  { name: 'append, durable', options: { config: { ...DURABLE, ...oneSegment } }, run: appendOnly },
+  { name: 'roll', options: {}, run: rolling },
+  { name: 'roll, durable', options: { config: DURABLE }, run: rolling },
+  { name: 'retention by size', options: { config: retainBytes }, run: retention },
+  {
+    name: 'retention by size, durable',
+    options: { config: { ...DURABLE, ...retainBytes } },
+    run: retention,
+  },
+  { name: 'retention by time', options: { config: retainTime }, run: retention },
+  {
+    name: 'retention by time, durable',
+    options: { config: { ...DURABLE, ...retainTime } },
+    run: retention,
+  },
+  { name: 'checkpoints', options: {}, run: checkpoints },
+  { name: 'checkpoints, durable', options: { config: DURABLE }, run: checkpoints },
+  { name: 'create and delete', options: {}, run: createAndDelete },
+  { name: 'create and delete, durable', options: { config: DURABLE }, run: createAndDelete },
+  { name: 'clean restarts', options: {}, run: cleanRestarts },
+  { name: 'clean restarts, durable', options: { config: DURABLE }, run: cleanRestarts },
+  { name: 'killed and restarted', options: {}, run: killedRestarts },
+  { name: 'killed and restarted, durable', options: { config: DURABLE }, run: killedRestarts },
+];
