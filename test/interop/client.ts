@@ -172,7 +172,10 @@ export class ProgramClient implements Client {
   ): Promise<TestRecord[]> {
     const at = typeof from === 'number' ? String(from) : `@${from.timestampMs}`;
     const output = await this.#run(bootstrap, ['consume', topic, at, String(count)]);
-    return output.trimEnd().split('\n').map(fromJson);
+    return output
+      .trimEnd()
+      .split('\n')
+      .map((line) => fromJson(line));
   }
 
   async consumeText(bootstrap: string, topic: string, count: number, file: string): Promise<void> {
@@ -230,7 +233,7 @@ function toJson({ timestamp, key, value, headers }: TestRecord): string {
   });
 }
 
-type JsonRecord = {
+export type JsonRecord = {
   offset: number;
   timestamp: number;
   key: string | null;

@@ -4,7 +4,15 @@ import { deepEqual, equal } from 'node:assert/strict';
 import { createReadStream, readdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
-import { type At, type Client, type Codec, fromJson, type TestRecord } from './client.js';
+import {
+  type At,
+  type Client,
+  type Codec,
+  fromJson,
+  type JsonRecord,
+  type TestRecord,
+} from './client.js';
+import { KcatClient } from './kcat.js';
 import { goldenDir } from './paths.js';
 import { runOk } from './process.js';
 import { javaOptions, type Server } from './servers.js';
@@ -60,7 +68,7 @@ type ExpectedPartition = {
   readonly logStartOffset: number;
   readonly logEndOffset: number;
   readonly maxTimestampOffset: number;
-  readonly records: readonly Parameters<typeof fromJson>[0][];
+  readonly records: readonly (JsonRecord & { readonly aborted?: true })[];
 };
 
 type Expected = {
@@ -88,12 +96,23 @@ export async function goldenOffsets(server: Server, client: Client): Promise<voi
   }
 }
 
+/** kcat, which reads committed records only unless told otherwise, at the topic with aborted transactions. */
+export async function goldenCommitted(server: Server): Promise<void> {
+  const expected = goldenPartitions().find(({ topic }) => topic === 'transactions')?.expected;
+  const committed = expected?.records.filter((record) => record.aborted !== true);
+  const read = await new KcatClient().consumeToEnd(server.bootstrap, 'transactions', 'beginning');
+  deepEqual(
+    read.map(({ offset }) => offset),
+    committed?.map(({ offset }) => offset),
+  );
+}
+
 /** Reads every golden topic with one client: the records that Kafka's own client read. */
 export async function readGolden(server: Server, client: Client): Promise<void> {
   for (const { topic, expected } of goldenPartitions()) {
     const codec = topic.replace(/^codec-/, '') as Codec;
     if (expected.records.length === 0 || client.unreadable[codec] !== undefined) continue;
-    const records = expected.records.map(fromJson);
+    const records = expected.records.map((record) => fromJson(record));
     const { logStartOffset } = expected;
     const read = await client.consume(server.bootstrap, topic, logStartOffset, records.length);
     sameAsGolden(topic, client, records, read);

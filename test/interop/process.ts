@@ -17,7 +17,7 @@ export type RunOptions = {
 
 export type RunResult = { readonly code: number; readonly stdout: Buffer; readonly stderr: string };
 
-const TIMEOUT_MS = 120_000;
+const TIMEOUT_MS = 60_000;
 const STDERR_MAX = 64 * 1024;
 
 /** Runs a program to its end. Rejects when it cannot be started or passes its time limit. */

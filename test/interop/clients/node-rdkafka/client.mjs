@@ -29,6 +29,7 @@ const consumer = () =>
         'group.id': 'none',
         'enable.auto.commit': false,
         'enable.partition.eof': false,
+        'isolation.level': 'read_uncommitted',
         'fetch.wait.max.ms': 100,
         'check.crcs': true,
         'queued.max.messages.kbytes': 32 * 1024,

@@ -96,6 +96,7 @@ await main({
             ],
           },
         ],
+        isolationLevel: 0,
         minBytes: 1,
         maxBytes: 16 * 1024 * 1024,
       });

@@ -77,6 +77,7 @@ class Client:
                 "group.id": "none",
                 "enable.auto.commit": False,
                 "auto.offset.reset": "error",
+                "isolation.level": "read_uncommitted",
                 "check.crcs": True,
                 "fetch.wait.max.ms": 100,
                 "queued.max.messages.kbytes": 32 * 1024,
