@@ -42,6 +42,8 @@ const given = [
 const installers = {
   kafkajs: () => npmCi('kafkajs'),
   platformatic: () => npmCi('platformatic'),
+  // With a Node.js of its own, which this version needs; the package installs the binary by a script.
+  'platformatic-2': () => npmCi('platformatic-2', { npm_config_ignore_scripts: 'false' }),
   'node-rdkafka': () =>
     // Its own name for the headers' directory, so that nothing is downloaded for the build.
     npmCi('node-rdkafka', {

@@ -36,6 +36,15 @@ export const clients: readonly Client[] = [
     },
   }),
   new ProgramClient({
+    name: 'platformatic 2',
+    // A Node.js of its own, newer than the oldest that we run on.
+    command: [
+      join(programs, 'platformatic-2/node_modules/.bin/node'),
+      join(programs, 'platformatic-2/client.mjs'),
+    ],
+    needs: join(programs, 'platformatic-2/node_modules/node/bin/node'),
+  }),
+  new ProgramClient({
     name: 'node-rdkafka',
     command: [process.execPath, join(programs, 'node-rdkafka/client.mjs')],
     needs: join(

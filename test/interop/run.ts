@@ -204,12 +204,14 @@ async function golden(): Promise<void> {
   cpSync(join(goldenDir, 'data'), copy, { recursive: true });
   let opened: Server | undefined;
   await check('golden', 'opens a directory that Kafka wrote', async () => {
-    opened = await startMillrace(copy, ['log.retention.ms=-1']);
+    opened = await startMillrace(copy);
   });
   if (opened === undefined) return;
   const reader = opened;
-  const able = present.filter(({ limits }) => !limits.has('max-timestamp'));
-  const asker = able.find(({ name }) => name === 'franz-go') ?? able[0];
+  const able = [...clients.filter(({ name }) => name === 'franz-go'), ...present];
+  const asker = able.find(
+    (client) => !client.limits.has('max-timestamp') && client.missing() === null,
+  );
   if (asker !== undefined) {
     await check('golden', 'log start, log end and largest time', () =>
       goldenOffsets(reader, asker),

@@ -23,14 +23,10 @@ const javaDir = join(interopDir, 'clients/java');
 export const classPath = `${join(javaDir, 'target/classes')}:${join(javaDir, 'target/lib')}/*`;
 
 /** Our broker with what the clients' own suites assume of a broker and nothing else. */
-export async function startMillrace(
-  dataDir: string,
-  overrides: readonly string[] = [],
-): Promise<Server> {
+export async function startMillrace(dataDir: string): Promise<Server> {
   const start = async (listen: string): Promise<{ service: Service; bootstrap: string }> => {
     const args = [join(rootDir, 'dist/cli/main.js'), 'broker'];
     args.push('--listen', listen, '--data-dir', dataDir);
-    for (const override of overrides) args.push('--override', override);
     const service = new Service(process.execPath, args, { cwd: rootDir });
     const match = await service.waitFor(/listening on (\d+\.\d+\.\d+\.\d+:\d+)/, START_TIMEOUT_MS);
     return { service, bootstrap: String(match[1]) };
@@ -50,7 +46,7 @@ export async function startMillrace(
 }
 
 /** A real Kafka. `dir` gets the server's files; its log directory is `dir`/data. */
-export async function startKafka(dir: string, overrides: readonly string[] = []): Promise<Server> {
+export async function startKafka(dir: string): Promise<Server> {
   const dataDir = join(dir, 'data');
   mkdirSync(dataDir, { recursive: true });
   const port = await freePort(19092);
@@ -74,7 +70,6 @@ export async function startKafka(dir: string, overrides: readonly string[] = [])
     'log.cleaner.dedupe.buffer.size=4194304',
     // Some records have times of long ago.
     'log.retention.ms=-1',
-    ...overrides,
   ];
   writeFileSync(properties, `${lines.join('\n')}\n`);
   const format = ['kafka.tools.StorageTool', 'format', '--ignore-formatted'];
