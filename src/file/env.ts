@@ -15,6 +15,7 @@ import { assert } from '../base/assert.js';
 import { native } from '../native/binding.js';
 import { type DirLock, lockDir } from './dir-lock.js';
 import { ioErrorFrom, ioErrorFromResult } from './io-error.js';
+import { MappedFile } from './mapped-file.js';
 
 /**
  * - `read`: must exist, read only
@@ -40,6 +41,11 @@ export interface EnvFile {
    * `length` only at the end of the file.
    */
   pread(target: Uint8Array, targetOffset: number, length: number, position: number): number;
+  /**
+   * Shows bytes as memory, for a look and then `close`. Null, or not there: read them instead. Only of
+   * bytes that nothing truncates meanwhile (mapped-file.ts).
+   */
+  map?(position: number, length: number): MappedFile | null;
   /**
    * Writes all of `buffers`, in order, at `position`. Short writes are continued; if that fails the
    * error is thrown and some of the bytes may be in the file: the caller truncates back.
@@ -223,6 +229,12 @@ class SystemFile implements EnvFile {
       throw ioErrorFrom('pread', this.path, error);
     }
     return done;
+  }
+
+  map(position: number, length: number): MappedFile | null {
+    assert(this.#open, 'map of a closed file');
+    // Short of these bytes: a read tells how many there are.
+    return this.size() < position + length ? null : MappedFile.map(this, position, length);
   }
 
   pwritev(buffers: readonly Uint8Array[], position: number): void {

@@ -1,13 +1,12 @@
 /**
  * MappedFile: bytes of a sealed file as memory, read-only, for readers that parse in place. Never in
- * a write path and never on the fetch path: a media error or a file cut under a map kills the
- * process (SIGBUS), where pread and sendfile answer an error. So only whole files that no one writes
- * or truncates any more, and the bytes never leave the reader; pread is the default everywhere.
+ * a write path: a media error or a file cut under a map kills the process (SIGBUS), where pread and
+ * sendfile answer an error. So only bytes that no one truncates while they are mapped, and they never
+ * leave the reader; pread is the default everywhere.
  */
 
 import { assert } from '../base/assert.js';
 import { native } from '../native/binding.js';
-import type { EnvFile } from './env.js';
 import { ioErrorFromResult } from './io-error.js';
 
 export class MappedFile {
@@ -24,7 +23,11 @@ export class MappedFile {
    * Maps `length` > 0 bytes from `position`; the file may be closed afterwards. Null where maps are
    * not to be had (no addon, or too many): read instead.
    */
-  static map(file: EnvFile, position: number, length: number): MappedFile | null {
+  static map(
+    file: { readonly fd: number; readonly path: string },
+    position: number,
+    length: number,
+  ): MappedFile | null {
     assert(length > 0, 'a map has bytes');
     if (native === null) return null;
     const result = native.mapFile(file.fd, position, length);

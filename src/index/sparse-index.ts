@@ -34,7 +34,7 @@ export interface SparseIndexOptions {
 export type IndexFault = 'missing' | 'unreadable' | 'size' | 'order';
 
 export abstract class SparseIndex implements KeyTable {
-  readonly path: string;
+  #path: string;
   readonly entrySize: number;
   protected view: DataView;
   #env: Env;
@@ -47,7 +47,7 @@ export abstract class SparseIndex implements KeyTable {
   #file: EnvFile | null = null;
 
   protected constructor(options: SparseIndexOptions, entrySize: number) {
-    this.path = options.path;
+    this.#path = options.path;
     this.entrySize = entrySize;
     this.#env = options.env;
     this.#bytesMax = options.bytesMax;
@@ -59,6 +59,10 @@ export abstract class SparseIndex implements KeyTable {
   abstract keyAt(slot: number): number;
   /** The sanity check of an entry against the one before it (-1: none). */
   protected abstract follows(slot: number, previous: number): boolean;
+
+  get path(): string {
+    return this.#path;
+  }
 
   get count(): number {
     return this.#count;
@@ -82,8 +86,8 @@ export abstract class SparseIndex implements KeyTable {
   load(): IndexFault | null {
     let bytes: Uint8Array;
     try {
-      if (!this.#env.exists(this.path)) return 'missing';
-      bytes = this.#env.readFile(this.path);
+      if (!this.#env.exists(this.#path)) return 'missing';
+      bytes = this.#env.readFile(this.#path);
     } catch {
       // The log has what the index had: an unreadable one is a missing one.
       return 'unreadable';
@@ -170,14 +174,28 @@ export abstract class SparseIndex implements KeyTable {
 
   /** Whether the file is exactly the entries: neither short nor with anything behind them. */
   fileIsExact(): boolean {
-    return this.#env.stat(this.path)?.size === this.#writtenCount * this.entrySize;
+    return this.#env.stat(this.#path)?.size === this.#writtenCount * this.entrySize;
   }
 
   /** Makes the file and truncates one that a crash left. */
   createFile(): void {
-    this.#file ??= this.#env.open(this.path, 'create');
+    this.#file ??= this.#env.open(this.#path, 'create');
     this.#file.truncate(0);
     this.#reset();
+  }
+
+  /** Makes the file anew with the entries of the heap. */
+  createFileWithEntries(): void {
+    this.#file ??= this.#env.open(this.#path, 'create');
+    this.#file.truncate(0);
+    this.#writtenCount = 0;
+    this.write();
+  }
+
+  /** The file was renamed, or another one has its name by now. */
+  moveTo(path: string): void {
+    this.close();
+    this.#path = path;
   }
 
   /** What is not written is lost; the entries stay readable. Idempotent. */
@@ -187,7 +205,7 @@ export abstract class SparseIndex implements KeyTable {
   }
 
   #openFile(): EnvFile {
-    const file = this.#env.open(this.path, 'create');
+    const file = this.#env.open(this.#path, 'create');
     try {
       // Whatever is behind the entries (zeros of another writer, a torn entry) must not follow ours.
       file.truncate(this.#writtenCount * this.entrySize);

@@ -1,8 +1,20 @@
-/** What is about to be appended, held against what is there: assertions on the log, which made it. */
+/**
+ * What is about to be appended, held against what is there (assertions on the log, which made it), and
+ * taken note of once it is written.
+ */
 
 import { assert } from '../base/assert.js';
-import { baseOffsetOf, lastOffsetOf, sizeOf } from '../record/batch-view.js';
-import { HEADER_SIZE } from '../record/layout.js';
+import type { Offset } from '../base/offset.js';
+import {
+  baseOffsetOf,
+  lastOffsetOf,
+  maxTimestampOf,
+  readInt32,
+  sizeOf,
+} from '../record/batch-view.js';
+import { HEADER_SIZE, MAX_TIMESTAMP } from '../record/layout.js';
+import type { IndexFold } from './index-fold.js';
+import type { TailCache } from './tail-cache.js';
 
 /** Size and last offset of `chunks`, whose batches are whole and follow each other and `nextOffset`. */
 export function measureChain(
@@ -24,4 +36,37 @@ export function measureChain(
   }
   assert(size > 0, 'something to append');
   return { size, lastOffset: next - 1 };
+}
+
+/** What takes note of appended batches. */
+export interface AppendNotes {
+  readonly baseOffset: number;
+  readonly fold: IndexFold;
+  readonly tail: TailCache;
+  readonly indexIntervalBytes: number;
+}
+
+/** Takes note of the batches of `chunks`, which were written at `position`. */
+export function noteAppended(chunks: readonly Uint8Array[], position: number, notes: AppendNotes) {
+  const { baseOffset, fold, tail, indexIntervalBytes } = notes;
+  let endPosition = position;
+  let nextOffset = 0;
+  let firstTimestampMs = -1;
+  for (const chunk of chunks) {
+    for (let at = 0; at < chunk.length; ) {
+      const size = sizeOf(chunk, at);
+      const lastOffset = lastOffsetOf(chunk, at);
+      const timestamp = maxTimestampOf(chunk, at);
+      const high = readInt32(chunk, at + MAX_TIMESTAMP);
+      const low = readInt32(chunk, at + MAX_TIMESTAMP + 4);
+      if (endPosition === position) firstTimestampMs = timestamp;
+      fold.raise(timestamp, high, low, lastOffset - baseOffset);
+      fold.add(endPosition, lastOffset - baseOffset, indexIntervalBytes);
+      tail.push(endPosition, size, baseOffsetOf(chunk, at), lastOffset);
+      nextOffset = lastOffset + 1;
+      endPosition += size;
+      at += size;
+    }
+  }
+  return { endPosition, nextOffset: nextOffset as Offset, firstTimestampMs };
 }

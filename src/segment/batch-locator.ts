@@ -15,6 +15,8 @@ import type { BatchPosition } from './segment-types.js';
 /** Bytes of one read where the batch is near (two index intervals), and on a walk over many. */
 const NEAR_WINDOW = 8192;
 const FAR_WINDOW = 64 * 1024;
+/** Headers walked before others have a turn. */
+const WALK_TURN_COUNT = 4096;
 
 /** What a locator looks at. */
 export interface LocatorSource {
@@ -53,6 +55,22 @@ export class BatchLocator {
       cursor.seek(range.endPosition, this.#source.size());
     }
     return cursor.next();
+  }
+
+  /**
+   * The largest timestamp of all batches that are not damaged, -1 if none; null: a header is, and was
+   * not known to be. `onTurn` runs after others had a turn.
+   */
+  async largestTimestamp(onTurn: () => void): Promise<number | null> {
+    const cursor = this.walk();
+    let largest = -1;
+    for (let count = 1; this.advance(cursor); count++) {
+      largest = Math.max(largest, cursor.maxTimestamp);
+      if (count % WALK_TURN_COUNT > 0) continue;
+      await new Promise(setImmediate);
+      onTurn();
+    }
+    return cursor.malformed ? null : largest;
   }
 
   /**

@@ -89,10 +89,13 @@ export function checkSegment(options: CheckOptions): CheckResult {
   return check.finish();
 }
 
-/** Runs a check that lets others have a turn after every run of batches. */
-export async function checkSegmentInTurns(options: CheckOptions): Promise<CheckResult> {
+/** Runs a check that lets others have a turn, or what `turn` does, after every run of batches. */
+export async function checkSegmentInTurns(
+  options: CheckOptions,
+  turn: () => unknown = () => new Promise(setImmediate),
+): Promise<CheckResult> {
   const check = new SegmentCheck(options);
-  while (check.step()) await new Promise(setImmediate);
+  while (check.step()) await turn();
   return check.finish();
 }
 

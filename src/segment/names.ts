@@ -6,6 +6,7 @@
  *     00000000000000004096.timeindex   time index
  *     00000000000000004096.txnindex    aborted transactions (absent if there were none)
  *     00000000000000004096.snapshot    producer state up to this offset
+ *     00000000000000004096.checksum    checksums of a sealed log (Millrace's own)
  *                         .log.deleted     renamed, unlinked after file.delete.delay.ms
  *                         .log.cleaned     being written by compaction
  *                         .log.swap        complete, to replace the segments it was made from
@@ -14,7 +15,14 @@
 import { assert } from '../base/assert.js';
 import type { Offset } from '../base/offset.js';
 
-export const FILE_KINDS = ['log', 'index', 'timeindex', 'txnindex', 'snapshot'] as const;
+export const FILE_KINDS = [
+  'log',
+  'index',
+  'timeindex',
+  'txnindex',
+  'snapshot',
+  'checksum',
+] as const;
 export type FileKind = (typeof FILE_KINDS)[number];
 
 export const FILE_STATES = ['deleted', 'cleaned', 'swap'] as const;

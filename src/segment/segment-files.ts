@@ -1,12 +1,13 @@
 /** The files of a segment under their names: where they are, and how they go away. */
 
 import { join } from 'node:path';
+import { MillraceError } from '../base/errors.js';
 import type { Offset } from '../base/offset.js';
 import type { Env } from '../file/env.js';
 import { type FileKind, formatFileName } from './names.js';
 
 /** In this order: a crash in between leaves indexes without a log, which the next start removes. */
-const KINDS = ['log', 'index', 'timeindex', 'txnindex'] as const;
+const KINDS = ['log', 'index', 'timeindex', 'txnindex', 'checksum'] as const;
 
 export class SegmentFiles {
   #env: Env;
@@ -29,6 +30,12 @@ export class SegmentFiles {
     return join(this.#dir, name);
   }
 
+  /** Before the log is written again. One that stays is seen to be stale. */
+  removeChecksums(): void {
+    const path = this.path('checksum');
+    if (this.#env.exists(path)) this.#env.unlink(path);
+  }
+
   /** The log must be there. Once it is renamed the segment is deleted, whatever becomes of the rest. */
   renameDeleted(): void {
     for (const kind of KINDS) {
@@ -45,4 +52,9 @@ export class SegmentFiles {
       if (this.#env.exists(path)) this.#env.unlink(path);
     }
   }
+}
+
+/** What a segment answers that is used after it was closed. */
+export function closedError(path: string): MillraceError {
+  return new MillraceError(`${path} was closed`, { code: 'CLOSED' });
 }

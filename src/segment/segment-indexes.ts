@@ -107,6 +107,12 @@ export class SegmentIndexes {
     this.time.unload();
   }
 
+  /** The files were renamed. */
+  moveTo(offsetPath: string, timePath: string): void {
+    this.offset.moveTo(offsetPath);
+    this.time.moveTo(timePath);
+  }
+
   /** Closes the files; the entries stay readable. */
   close(): void {
     this.#attempt(this.offset, () => this.offset.close());

@@ -73,6 +73,21 @@ export class SegmentList<T extends HasBaseOffset> implements Iterable<T> {
     return true;
   }
 
+  /** Puts `item` in the place of `old`, which are neighbours. */
+  replace(old: readonly T[], item: T): void {
+    const first = old[0];
+    assert(first !== undefined, 'something to replace');
+    const index = this.floorIndex(first.baseOffset);
+    assert(
+      old.every((each, at) => this.#items[index + at] === each),
+      'neighbours of the list',
+    );
+    const next = this.at(index + old.length);
+    assert(item.baseOffset >= first.baseOffset, 'the place of the old ones');
+    assert(next === null || item.baseOffset < next.baseOffset, 'the place of the old ones');
+    this.#items.splice(index, old.length, item);
+  }
+
   [Symbol.iterator](): IterableIterator<T> {
     return this.#items.slice()[Symbol.iterator]();
   }

@@ -23,16 +23,9 @@
 import { assert } from '../base/assert.js';
 import { MillraceError } from '../base/errors.js';
 import type { Offset } from '../base/offset.js';
+import type { EnvFile } from '../file/env.js';
 import { LogFile } from '../file/log-file.js';
-import {
-  baseOffsetOf,
-  lastOffsetOf,
-  maxTimestampOf,
-  readInt32,
-  sizeOf,
-} from '../record/batch-view.js';
-import { MAX_TIMESTAMP } from '../record/layout.js';
-import { measureChain } from './append-chain.js';
+import { measureChain, noteAppended } from './append-chain.js';
 import { BatchLocator, batchPositionOf } from './batch-locator.js';
 import {
   type CheckOptions,
@@ -41,9 +34,12 @@ import {
   checkSegmentInTurns,
   type DamagedRange,
 } from './check.js';
+import type { ByteRange } from './checksums.js';
+import { EarlierBytes } from './first-read.js';
+import type { FileKind } from './names.js';
 import { RELATIVE_OFFSET_MAX } from './roll-policy.js';
 import type { HeaderCursor } from './scan.js';
-import { SegmentFiles } from './segment-files.js';
+import { closedError, SegmentFiles } from './segment-files.js';
 import { SegmentIndexes } from './segment-indexes.js';
 import type {
   BatchPosition,
@@ -56,14 +52,13 @@ import type {
 import { TailCache } from './tail-cache.js';
 import { walkTail } from './tail-walk.js';
 import { TimeSearch, type TimestampOffset } from './time-search.js';
+import { damageOfBlocks } from './wrong-blocks.js';
 
 export type { DamagedRange } from './check.js';
 export type { SegmentConfig, SegmentOpenOptions } from './segment-types.js';
 
 /** Blocks are reserved ahead only in segments that will be at least this large. */
 const RESERVE_SEGMENT_MIN = 64 * 1024 * 1024;
-/** Headers walked before others have a turn. */
-const WALK_TURN_COUNT = 4096;
 
 export class Segment implements AsyncDisposable {
   readonly baseOffset: Offset;
@@ -89,6 +84,8 @@ export class Segment implements AsyncDisposable {
   #open = true;
   /** Read since the last unloadIfIdle. */
   #used = false;
+  /** Looked at before they leave for the first time (R6). */
+  #earlier: EarlierBytes;
 
   private constructor(
     options: SegmentOptions,
@@ -108,18 +105,17 @@ export class Segment implements AsyncDisposable {
     const { env, logger, dir, baseOffset, config } = options;
     const bytesMax = config.indexBytesMax;
     this.#indexes = new SegmentIndexes({ env, logger, dir, baseOffset, bytesMax });
-    this.#locator = new BatchLocator({
-      baseOffset,
-      offsetIndex: this.#indexes.offset,
-      timeIndex: this.#indexes.time,
-      file: () => this.#openLog().file,
-      size: () => this.size,
-    });
+    const file = (): EnvFile => this.#openLog().file;
+    const size = (): number => this.size;
+    const { offset: offsetIndex, time: timeIndex } = this.#indexes;
+    this.#locator = new BatchLocator({ baseOffset, offsetIndex, timeIndex, file, size });
+    const path = (kind: FileKind): string => this.#files.path(kind);
+    this.#earlier = new EarlierBytes({ env, baseOffset, path, file, size });
     this.#times = new TimeSearch({
       baseOffset,
       indexes: this.#indexes,
       locator: this.#locator,
-      file: () => this.#openLog().file,
+      file,
       locate: (offset) => this.#locate(offset),
       examine: () => this.#examine(),
     });
@@ -160,6 +156,7 @@ export class Segment implements AsyncDisposable {
       if (stat === null) throw new MillraceError(`${path} is missing`, { code: 'NOT_FOUND' });
       const segment = new Segment(options, files, null, nextBaseOffset);
       segment.#size = stat.size;
+      segment.#earlier.set(stat.size);
       segment.#createdMs = stat.modifiedMs;
       return segment;
     }
@@ -167,6 +164,7 @@ export class Segment implements AsyncDisposable {
     const segment = new Segment(options, files, log, nextBaseOffset);
     try {
       segment.#createdMs = env.stat(path)?.modifiedMs ?? segment.#createdMs;
+      segment.#earlier.set(log.size);
       if (!clean || !segment.#loadIndexes()) await segment.#recover(options);
     } catch (error) {
       segment.#closeFiles();
@@ -221,6 +219,17 @@ export class Segment implements AsyncDisposable {
     return this.#log !== null && this.#log.poison !== null;
   }
 
+  /** Sizes of the indexes in bytes; of a sealed segment they may have to be read. */
+  get indexSizes(): { readonly offset: number; readonly time: number } {
+    this.#load();
+    return { offset: this.#indexes.offset.size, time: this.#indexes.time.size };
+  }
+
+  /** Of the log: nothing is appended to it any more, and it has not been deleted. */
+  get sealed(): boolean {
+    return this.#open && !this.#active && !this.#files.deleted;
+  }
+
   /** An index has no room for another entry: roll. */
   get indexFull(): boolean {
     return this.#indexes.isFull;
@@ -248,29 +257,13 @@ export class Segment implements AsyncDisposable {
     const { size, lastOffset } = measureChain(chunks, this.#nextOffset);
     assert(this.canHold(lastOffset), 'the segment can hold these offsets');
     log.append(chunks, size);
-    let at = position;
-    for (const chunk of chunks) at = this.#appended(chunk, at);
-    assert(at === log.size, 'as many bytes as were written');
-    this.#indexes.maybeWrite();
-  }
-
-  /** Takes note of the batches of `chunk`, which were written at `position`. */
-  #appended(chunk: Uint8Array, position: number): number {
     const { indexIntervalBytes } = this.#options.config;
-    for (let at = 0; at < chunk.length; ) {
-      const size = sizeOf(chunk, at);
-      const lastOffset = lastOffsetOf(chunk, at);
-      const timestamp = maxTimestampOf(chunk, at);
-      const high = readInt32(chunk, at + MAX_TIMESTAMP);
-      const low = readInt32(chunk, at + MAX_TIMESTAMP + 4);
-      if (position + at === 0) this.#firstTimestampMs = timestamp;
-      this.#indexes.fold.raise(timestamp, high, low, lastOffset - this.baseOffset);
-      this.#indexes.fold.add(position + at, lastOffset - this.baseOffset, indexIntervalBytes);
-      this.#tail.push(position + at, size, baseOffsetOf(chunk, at), lastOffset);
-      this.#nextOffset = (lastOffset + 1) as Offset;
-      at += size;
-    }
-    return position + chunk.length;
+    const notes = { baseOffset: this.baseOffset, fold: this.#indexes.fold, tail: this.#tail };
+    const noted = noteAppended(chunks, position, { ...notes, indexIntervalBytes });
+    assert(noted.endPosition === log.size, 'as many bytes as were written');
+    this.#nextOffset = noted.nextOffset;
+    if (position === 0) this.#firstTimestampMs = noted.firstTimestampMs;
+    this.#indexes.maybeWrite();
   }
 
   /**
@@ -287,6 +280,12 @@ export class Segment implements AsyncDisposable {
     const room = this.#locator.damageAfter(batch.position, endPosition) - batch.position;
     let length = Math.min(maxBytes, room);
     if (length < batch.size) length = options.minOneMessage ? batch.size : 0;
+    const allowed = this.#earlier.allow(batch, length);
+    if (allowed === 0 && length > 0) {
+      this.#condemn(this.#earlier.wrongBlocks());
+      return this.read(offset, maxBytes, options);
+    }
+    length = allowed;
     const slice = length === 0 ? null : this.#openLog().slice(batch.position, length);
     return { status: 'ok', slice, firstBatch: batch };
   }
@@ -296,14 +295,7 @@ export class Segment implements AsyncDisposable {
     this.#used = true;
     this.#load();
     const handle = this.#tail.find(offset);
-    if (handle !== -1) {
-      return {
-        position: this.#tail.positionOf(handle),
-        size: this.#tail.sizeOf(handle),
-        baseOffset: this.#tail.baseOffsetOf(handle) as Offset,
-        lastOffset: this.#tail.lastOffsetOf(handle) as Offset,
-      };
-    }
+    if (handle !== -1) return this.#tail.batchOf(handle);
     if (offset >= this.#nextOffset) return null;
     const cursor = this.#locate(offset);
     return cursor === null ? null : batchPositionOf(cursor);
@@ -334,16 +326,11 @@ export class Segment implements AsyncDisposable {
 
   /** Reads every batch header for the largest timestamp, before retention deletes on it (R8). */
   async confirmMaxTimestampMs(): Promise<number> {
-    const cursor = this.#locator.walk();
-    let largest = -1;
     this.#used = true;
-    for (let count = 1; this.#locator.advance(cursor); count++) {
-      largest = Math.max(largest, cursor.maxTimestamp);
-      if (count % WALK_TURN_COUNT > 0) continue;
-      await new Promise(setImmediate);
+    const largest = await this.#locator.largestTimestamp(() => {
       if (!this.#open) throw closedError(this.#files.path('log'));
-    }
-    if (!cursor.malformed) return largest;
+    });
+    if (largest !== null) return largest;
     // Rot that was not known: what is good is found by a check.
     this.#examine();
     return this.#indexes.fold.maxTimestamp;
@@ -360,6 +347,7 @@ export class Segment implements AsyncDisposable {
     const log = this.#openLog();
     const cut = log.size - batch.position;
     log.truncate(batch.position);
+    this.#earlier.cut(batch.position);
     this.#nextOffset = batch.baseOffset;
     this.#tail.clear();
     this.#locator.damaged = this.#locator.damaged.filter(
@@ -381,6 +369,7 @@ export class Segment implements AsyncDisposable {
     if (this.#active) return;
     this.#load();
     this.#log?.close();
+    this.#files.removeChecksums();
     this.#log = LogFile.open(this.#options.env, this.#files.path('log'), 'update');
     this.#active = true;
     this.#nextBaseOffset = null;
@@ -439,12 +428,22 @@ export class Segment implements AsyncDisposable {
     this.#log = null;
   }
 
+  /** A sealed log was read from end to end: nothing is wrong with it, or something in `wrong`. */
+  noteScrub(good: boolean, wrong: readonly ByteRange[]): void {
+    if (!this.#open || this.#active || this.#files.deleted) return;
+    if (good) this.#earlier.set(0);
+    else this.#condemn(wrong);
+  }
+
   /** Renames the files to `.deleted`. Slices stay valid. */
   renameDeleted(): void {
     assert(!this.#files.deleted, 'deleted once');
     // Opened under its old name: it can be read until it is unlinked.
     this.#openLog();
+    this.#indexes.write();
     this.#files.renameDeleted();
+    // Not yet read, or to be made anew: another segment may have the old names by then.
+    this.#indexes.moveTo(this.#files.path('index'), this.#files.path('timeindex'));
     this.#active = false;
   }
 
@@ -461,6 +460,12 @@ export class Segment implements AsyncDisposable {
     assert(this.#open, 'read of a closed segment');
     this.#log ??= LogFile.open(this.#options.env, this.#files.path('log'), 'read');
     return this.#log;
+  }
+
+  /** Marks what is damaged, by a check of all batches and by blocks that are not what they were. */
+  #condemn(wrong: readonly ByteRange[]): void {
+    this.#examine();
+    this.#locator.damaged = damageOfBlocks(this.#locator, wrong, this);
   }
 
   #reserve(): void {
@@ -563,6 +568,7 @@ export class Segment implements AsyncDisposable {
   /** Takes over what a check found; true if an index on disk was not what the log says. */
   #adopt(result: CheckResult): boolean {
     if (!this.#active) result.fold.finish();
+    this.#earlier.set(0);
     this.#locator.damaged = result.damaged;
     this.#tailDamaged = result.tailDamaged;
     this.#nextOffset = result.nextOffset;
@@ -590,8 +596,4 @@ export class Segment implements AsyncDisposable {
     this.#log?.close();
     this.#indexes.close();
   }
-}
-
-function closedError(path: string): MillraceError {
-  return new MillraceError(`${path} was closed`, { code: 'CLOSED' });
 }

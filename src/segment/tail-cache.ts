@@ -4,6 +4,8 @@
  */
 
 import { assert } from '../base/assert.js';
+import type { Offset } from '../base/offset.js';
+import type { BatchPosition } from './segment-types.js';
 
 const COUNT_MAX = 128;
 const POSITION = 0;
@@ -49,12 +51,13 @@ export class TailCache {
     return low;
   }
 
-  positionOf(handle: number): number {
-    return this.#at(handle, POSITION);
-  }
-
-  sizeOf(handle: number): number {
-    return this.#at(handle, SIZE);
+  batchOf(handle: number): BatchPosition {
+    return {
+      position: this.#at(handle, POSITION),
+      size: this.#at(handle, SIZE),
+      baseOffset: this.baseOffsetOf(handle) as Offset,
+      lastOffset: this.lastOffsetOf(handle) as Offset,
+    };
   }
 
   baseOffsetOf(handle: number): number {
