@@ -20,6 +20,7 @@ import { Mutex } from '../base/mutex.js';
 import { OFFSET_ZERO, type Offset } from '../base/offset.js';
 import type { Random } from '../base/random.js';
 import type { Env } from '../file/env.js';
+import { withLastingSyncErrors } from '../file/lasting-sync-errors.js';
 import type { OffsetCheckpoint } from './checkpoints.js';
 import { FileReaper } from './file-reaper.js';
 import { LogDir, type PartitionDirEntry } from './log-dir.js';
@@ -118,7 +119,8 @@ export class LogManager implements AsyncDisposable {
    * Rejects with DIRECTORY_LOCKED (naming the holder), INCONSISTENT_META_PROPERTIES, or an I/O error;
    * then nothing is left open or locked.
    */
-  static async open(options: LogManagerOptions): Promise<LogManager> {
+  static async open(given: LogManagerOptions): Promise<LogManager> {
+    const options = { ...given, env: withLastingSyncErrors(given.env) };
     const dirs: LogDir[] = [];
     const { env, logger = silentLogger } = options;
     try {

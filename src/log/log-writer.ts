@@ -111,6 +111,7 @@ export class LogWriter {
   #config: LogConfig;
   /** Why nothing is written any more; null while all is well. */
   #stopped: string | null = null;
+  #readable = true;
   /** What is queued is still written, but nothing more is taken. */
   #closing = false;
   /** Offset of the next append: the log end, and what is queued. */
@@ -142,6 +143,14 @@ export class LogWriter {
   /** Why appends are refused, null while they are not. */
   get stopped(): string | null {
     return this.#stopped;
+  }
+
+  /**
+   * Whether what was acknowledged can be read: also after a write or a sync failed, but not once the
+   * log is closed or deleted, or when what was done to its files went wrong.
+   */
+  get readable(): boolean {
+    return this.#readable;
   }
 
   set config(config: LogConfig) {
@@ -278,6 +287,7 @@ export class LogWriter {
   stop(reason: string): void {
     this.#cancelFlushTimer();
     if (this.#stopped === null) this.#stopped = reason;
+    this.#readable = false;
     const refused = [...this.#unsynced, ...this.#queue];
     for (const pending of this.#queue) pending.chunk?.release();
     this.#unsynced = [];
@@ -531,6 +541,7 @@ export class LogWriter {
     const { dir, logger } = this.#options;
     logger.error('the log is offline', { dir, reason: String(error) });
     this.stop(`${dir} is offline after an I/O error: ${String(error)}`);
+    this.#readable = true;
   }
 
   #armFlushTimer(): void {

@@ -179,7 +179,7 @@ export class PartitionLog implements AsyncDisposable {
     return this.#epochs.latestEpoch;
   }
 
-  /** A write or a sync failed (R3), or the log is closed: appends and reads answer an error. */
+  /** A write or a sync failed (R3), or the log is closed: appends answer an error, reads if closed. */
   get offline(): boolean {
     return this.#writer.stopped !== null;
   }
@@ -204,19 +204,19 @@ export class PartitionLog implements AsyncDisposable {
 
   /** Synchronous: an index lookup and at most a few header reads. */
   read(offset: number, options: ReadOptions): ReadResult {
-    const { stopped } = this.#writer;
-    if (stopped !== null) return this.#reader.failure('KAFKA_STORAGE_ERROR', stopped);
+    const { readable, stopped } = this.#writer;
+    if (!readable) return this.#reader.failure('KAFKA_STORAGE_ERROR', stopped ?? 'offline');
     return this.#reader.read(offset, options);
   }
 
   /** The earliest visible record at or after `timestampMs`, or null. May throw an IoError. */
   offsetForTimestamp(timestampMs: number): TimestampOffset | null {
-    return this.offline ? null : this.#reader.offsetForTimestamp(timestampMs);
+    return this.#writer.readable ? this.#reader.offsetForTimestamp(timestampMs) : null;
   }
 
   /** The visible record with the largest timestamp, or null. May throw an IoError. */
   maxTimestampOffset(): TimestampOffset | null {
-    return this.offline ? null : this.#reader.maxTimestampOffset();
+    return this.#writer.readable ? this.#reader.maxTimestampOffset() : null;
   }
 
   /** The leader epoch in which `offset` was written, -1 if not known. */

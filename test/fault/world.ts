@@ -113,12 +113,12 @@ export class World {
 
   async close(): Promise<void> {
     const { manager } = this;
-    const ends = manager.logs().map((log) => ({ log, end: log.logEndOffset }));
+    const logs = manager.logs();
     await manager.close();
     this.#manager = null;
     this.#process?.kill();
-    for (const { log, end } of ends) {
-      this.model.current(log.topic)?.durableBelow(this.disk.moment, end);
+    for (const log of logs) {
+      this.model.current(log.topic)?.durableBelow(this.disk.moment, log.recoveryPoint);
     }
   }
 
@@ -138,8 +138,8 @@ export class World {
   async delete(topic: string): Promise<void> {
     const partition = this.#partition(topic);
     partition.deleteAsked = this.disk.moment;
-    await this.manager.deleteLog(topic, 0);
-    partition.deleteAnswered = this.disk.moment;
+    // What was never made whole is not deleted either.
+    if (await this.manager.deleteLog(topic, 0)) partition.deleteAnswered = this.disk.moment;
   }
 
   /** Settles with the answer, which the model has noted. */

@@ -42,86 +42,92 @@ export function keepsAllWrites(kind: CrashKind): boolean {
 
 const SECTOR = 512;
 
+/** A change that is not part of the durable image of a moment. */
+export interface LateChange {
+  readonly change: DiskChange;
+  /** It is on disk, but follows one of the same file or directory that a failed sync has dropped. */
+  readonly durable: boolean;
+}
+
 /** One moment of a disk's history. */
 export class CrashPoint {
   /** The moment: what happened before it has happened. */
   readonly moment: number;
   readonly #durable: DiskImage;
-  /** Not durable yet, in order. */
-  readonly #pending: readonly DiskChange[];
+  /** In order. */
+  readonly #late: readonly LateChange[];
 
-  constructor(moment: number, durable: DiskImage, pending: readonly DiskChange[]) {
+  constructor(moment: number, durable: DiskImage, late: readonly LateChange[]) {
     this.moment = moment;
     this.#durable = durable;
-    this.#pending = pending;
+    this.#late = late;
   }
 
   get pendingCount(): number {
-    return this.#pending.length;
+    return this.#late.length;
   }
 
   image(kind: CrashKind, random: Random): DiskImage {
     const builder = new ImageBuilder(this.#durable);
-    if (kind === 'killed') this.#keep(builder, this.#pending.length);
+    if (kind === 'killed') this.#keep(builder, this.#late.length);
     else if (kind === 'killed-torn') this.#tearLast(builder, random);
+    else if (kind === 'durable') this.#keep(builder, 0);
     else if (kind === 'prefix') this.#keepPrefix(builder, random);
     else if (kind === 'subset') this.#keepSome(builder, random);
     else if (kind === 'blocks-512') this.#keepBlocks(builder, random, 512);
-    else if (kind === 'blocks-4096') this.#keepBlocks(builder, random, 4096);
+    else this.#keepBlocks(builder, random, 4096);
     return builder.build();
   }
 
+  /** The first `count`, and what is durable anyway. */
   #keep(builder: ImageBuilder, count: number): void {
-    for (let i = 0; i < count; i++) builder.apply(this.#pending[i] as DiskChange);
+    for (const [i, { change, durable }] of this.#late.entries()) {
+      if (i < count || durable) builder.apply(change);
+    }
   }
 
   #tearLast(builder: ImageBuilder, random: Random): void {
-    const last = this.#pending[this.#pending.length - 1];
+    const last = this.#late[this.#late.length - 1]?.change;
     if (last === undefined || last.kind !== 'write' || last.moment !== this.moment - 1) {
-      this.#keep(builder, this.#pending.length);
+      this.#keep(builder, this.#late.length);
       return;
     }
-    this.#keep(builder, this.#pending.length - 1);
-    const bytes = last.bytes.subarray(0, random.below(last.bytes.length + 1));
-    if (bytes.length > 0) builder.apply({ ...last, bytes });
+    this.#keep(builder, this.#late.length - 1);
+    applyPart(builder, last, random.below(last.bytes.length + 1));
   }
 
   #keepPrefix(builder: ImageBuilder, random: Random): void {
-    const count = random.below(this.#pending.length + 1);
+    const count = random.below(this.#late.length + 1);
     this.#keep(builder, count);
-    const torn = this.#pending[count];
-    if (torn?.kind !== 'write') return;
-    const bytes = torn.bytes.subarray(0, cutAtSector(torn, random));
-    if (bytes.length > 0) builder.apply({ ...torn, bytes });
+    const torn = this.#late[count];
+    if (torn === undefined || torn.durable || torn.change.kind !== 'write') return;
+    applyPart(builder, torn.change, cutAtSector(torn.change, random));
   }
 
   #keepSome(builder: ImageBuilder, random: Random): void {
     const percent = [10, 50, 90][random.below(3)] as number;
     const journal = this.#journalEnd(random);
-    for (const change of this.#pending) {
+    for (const { change, durable } of this.#late) {
       const kept =
         journal !== null && !isFileChange(change)
           ? change.moment < journal
           : random.below(100) < percent;
-      if (!kept) continue;
-      if (change.kind !== 'write' || random.below(4) > 0) {
-        builder.apply(change);
-        continue;
-      }
-      const bytes = change.bytes.subarray(0, cutAtSector(change, random));
-      if (bytes.length > 0) builder.apply({ ...change, bytes });
+      if (!kept && !durable) continue;
+      if (durable || change.kind !== 'write' || random.below(4) > 0) builder.apply(change);
+      else applyPart(builder, change, cutAtSector(change, random));
     }
   }
 
   #keepBlocks(builder: ImageBuilder, random: Random, blockSize: number): void {
     const journal = this.#journalEnd(random);
     const byFile = new Map<number, FileChange[]>();
-    for (const change of this.#pending) {
+    for (const { change, durable } of this.#late) {
       if (isFileChange(change)) {
         const changes = byFile.get(change.node);
-        if (changes === undefined) byFile.set(change.node, [change]);
+        if (durable) builder.apply(change);
+        else if (changes === undefined) byFile.set(change.node, [change]);
         else changes.push(change);
-      } else if (journal === null ? random.below(2) > 0 : change.moment < journal) {
+      } else if (durable || (journal === null ? random.below(2) > 0 : change.moment < journal)) {
         builder.apply(change);
       }
     }
@@ -135,9 +141,17 @@ export class CrashPoint {
   /** The moment up to which directory changes are kept; null: each by itself. */
   #journalEnd(random: Random): number | null {
     if (random.below(3) === 0) return null;
-    const change = this.#pending[random.below(this.#pending.length + 1)];
-    return change?.moment ?? this.moment;
+    const late = this.#late[random.below(this.#late.length + 1)];
+    return late?.change.moment ?? this.moment;
   }
+}
+
+function applyPart(
+  builder: ImageBuilder,
+  write: FileChange & { readonly kind: 'write' },
+  size: number,
+): void {
+  if (size > 0) builder.apply({ ...write, bytes: write.bytes.subarray(0, size) });
 }
 
 /** A length of the write that ends at a sector of the file. */

@@ -26,7 +26,7 @@ import {
   writeFileAtomicSync,
 } from '#src/file/env.js';
 import { IoError } from '#src/file/io-error.js';
-import { CrashPoint } from './crash-states.js';
+import { CrashPoint, type LateChange } from './crash-states.js';
 import { type DiskChange, type DiskImage, emptyImage, ImageBuilder, ROOT } from './disk-image.js';
 
 export interface SimulatedDiskOptions {
@@ -151,13 +151,19 @@ export class SimulatedDisk {
   at(moment: number): CrashPoint {
     if (this.#history === null) throw new Error('this disk keeps no history');
     const durable = new ImageBuilder(this.#base);
-    const pending: DiskChange[] = [];
+    const late: LateChange[] = [];
+    const lateNodes = new Set<number>();
     for (const { change, durableMoment } of this.#history) {
       if (change.moment >= moment) break;
-      if (durableMoment < moment) durable.apply(change);
-      else pending.push(change);
+      const isDurable = durableMoment < moment;
+      if (isDurable && !lateNodes.has(change.node)) {
+        durable.apply(change);
+        continue;
+      }
+      lateNodes.add(change.node);
+      late.push({ change, durable: isDurable });
     }
-    return new CrashPoint(moment, durable.build(), pending);
+    return new CrashPoint(moment, durable.build(), late);
   }
 
   /** The page cache as it is now. */

@@ -1,0 +1,321 @@
+/**
+ * Rot: one file of a data directory with one bit flipped, or cut at one byte; then a start, and
+ * everything is read.
+ *
+ *     starts    always
+ *     altered   no batch is served that is not, to the byte, the one that was written at its offset
+ *     lost      no batch outside the damage is missing
+ *     reused    an offset that was durable is not given to another record
+ *     answers   look-ups, epochs, ids and producer state are as if the file were whole
+ *
+ * What cannot be told from the truth today is in `undetected`, by kind of file and field; a case that
+ * fails in another way is a violation.
+ */
+
+import { ManualClock } from '#src/base/clock.js';
+import { seededRandom } from '#src/base/random.js';
+import type { PartitionLog } from '#src/log/partition-log.js';
+import { BatchBuilder } from '#src/record/batch-builder.js';
+import { baseOffsetOf, lastOffsetOf, producerIdOf, sizeOf } from '#src/record/batch-view.js';
+import { DATA_DIR, LEADER_EPOCH, openManager, START_MS } from '../fault/world.js';
+import type { DiskImage } from '../support/disk-image.js';
+import { SimulatedDisk } from '../support/simulated-disk.js';
+import { type Corpus, filesIn, imageIn, type RotMode } from './rot-corpora.js';
+
+export interface RotCase {
+  readonly path: string;
+  readonly kind: 'flip' | 'cut';
+  /** The bit that is flipped, or the size that is left. */
+  readonly at: number;
+}
+
+interface StoredBatch {
+  readonly path: string;
+  readonly position: number;
+  readonly size: number;
+  readonly baseOffset: number;
+  readonly bytes: Uint8Array;
+}
+
+/** What a log answers to all that can be asked. */
+interface Answers {
+  readonly batches: ReadonlyMap<number, Uint8Array>;
+  readonly corrupt: boolean;
+  readonly nextOffset: number;
+  /** Start, times, epochs, topic id, whether a repeated batch is known. */
+  readonly others: string;
+}
+
+export type Finding =
+  /** All is as if nothing had happened, or was answered with an error. */
+  | { readonly kind: 'sound' }
+  /** Something is wrong, and of the list. */
+  | { readonly kind: 'undetected'; readonly what: string }
+  | { readonly kind: 'violation'; readonly what: string };
+
+const READ = { maxBytes: 1 << 20, minOneMessage: true, isolation: 'read_uncommitted' } as const;
+const CORRUPT_STEPS_MAX = 100_000;
+
+/** Fields of a batch by position. */
+const FIELDS: readonly (readonly [number, string])[] = [
+  [8, 'base offset'],
+  [12, 'length'],
+  [16, 'leader epoch'],
+  [17, 'magic'],
+  [21, 'CRC'],
+];
+
+/** Of one corpus in one mode. */
+export class RotBench {
+  readonly #corpus: Corpus;
+  readonly #mode: RotMode;
+  readonly #image: DiskImage;
+  readonly #nodes: ReadonlyMap<string, number>;
+  readonly #batches: readonly StoredBatch[];
+  readonly #lastLog: string;
+  #intact: Answers | null = null;
+
+  constructor(corpus: Corpus, mode: RotMode) {
+    this.#corpus = corpus;
+    this.#mode = mode;
+    const files = filesIn(corpus, mode);
+    this.#image = imageIn(corpus, files);
+    this.#nodes = nodesOf(this.#image);
+    const logs = [...files].filter(([path]) => path.endsWith('.log'));
+    this.#batches = logs.flatMap(([path, bytes]) => batchesOf(path, bytes));
+    this.#lastLog = logs
+      .map(([path]) => path)
+      .sort()
+      .at(-1) as string;
+  }
+
+  /** Every flip and cut of every file; `stride`: of every n-th bit and byte, from `first` on. */
+  *cases(stride = 1, first = 0): Generator<RotCase> {
+    let number = 0;
+    const due = (): boolean => number++ % stride === first % stride;
+    for (const [path, node] of this.#nodes) {
+      const size = this.#image.files.get(node)?.bytes.length ?? 0;
+      for (let at = 0; at < size * 8; at++) if (due()) yield { path, kind: 'flip', at };
+      for (let at = 0; at < size; at++) if (due()) yield { path, kind: 'cut', at };
+    }
+  }
+
+  /** The bits of all batches that their CRC does not cover. */
+  *framingCases(): Generator<RotCase> {
+    for (const { path, position } of this.#batches) {
+      for (let bit = 0; bit < 21 * 8; bit++) {
+        yield { path, kind: 'flip', at: position * 8 + bit };
+      }
+    }
+  }
+
+  async judge(rot: RotCase): Promise<Finding> {
+    this.#intact ??= (await this.#answers(this.#image)) as Answers;
+    const answers = await this.#answers(this.#damaged(rot));
+    const problem = typeof answers === 'string' ? answers : this.#compare(rot, answers);
+    if (problem === null) return { kind: 'sound' };
+    const listed = this.#undetected(rot, problem);
+    if (listed !== null) return { kind: 'undetected', what: listed };
+    const { path, kind, at } = rot;
+    const where = kind === 'flip' ? `bit ${at % 8} of byte ${at >> 3} flipped` : `cut to ${at}`;
+    const what = `${this.#corpus.name}, ${this.#mode}: ${path.slice(DATA_DIR.length + 1)} ${where}: ${problem}`;
+    return { kind: 'violation', what };
+  }
+
+  #damaged({ path, kind, at }: RotCase): DiskImage {
+    const node = this.#nodes.get(path) as number;
+    const before = this.#image.files.get(node)?.bytes as Uint8Array;
+    let bytes = before.subarray(0, at);
+    if (kind === 'flip') {
+      bytes = new Uint8Array(before);
+      bytes[at >> 3] = (before[at >> 3] as number) ^ (1 << (at % 8));
+    }
+    const files = new Map(this.#image.files);
+    files.set(node, { bytes, modifiedMs: START_MS });
+    return { files, dirs: this.#image.dirs };
+  }
+
+  /** Null: nothing is wrong. */
+  #compare(rot: RotCase, answers: Answers): string | null {
+    const intact = this.#intact as Answers;
+    const isLog = rot.path.endsWith('.log');
+    for (const [offset, bytes] of answers.batches) {
+      const original = intact.batches.get(offset);
+      if (original === undefined || Buffer.compare(original, bytes) !== 0) {
+        return `altered at ${offset}`;
+      }
+    }
+    for (const batch of this.#batches) {
+      if (answers.batches.has(batch.baseOffset) || !intact.batches.has(batch.baseOffset)) continue;
+      if (!touches(rot, batch)) return `lost at ${batch.baseOffset}`;
+    }
+    // Without a recovery point the last batch may be one that was never acknowledged.
+    const durableEnd = this.#mode === 'unclean' && isLog ? 0 : intact.nextOffset;
+    if (answers.nextOffset < durableEnd) return `offset ${answers.nextOffset} is given out again`;
+    if (isLog) return null;
+    if (answers.nextOffset !== intact.nextOffset) return 'other log end';
+    return answers.others === intact.others ? null : difference(intact.others, answers.others);
+  }
+
+  async #answers(image: DiskImage): Promise<Answers | string> {
+    const clock = new ManualClock(START_MS + 100_000);
+    const random = seededRandom(1);
+    const disk = new SimulatedDisk({ clock, random, image, history: false });
+    const { env } = disk.process();
+    const { config, topic } = this.#corpus;
+    let log: PartitionLog | undefined;
+    try {
+      const manager = await openManager(env, clock, random, config);
+      const failure = [...manager.failures.values()][0];
+      if (failure !== undefined) return `does not start: ${String(failure)}`;
+      log = manager.getLog(topic, 0);
+    } catch (error) {
+      return `does not start: ${String(error)}`;
+    }
+    if (log === undefined) return 'the partition is gone';
+    return this.#ask(log);
+  }
+
+  async #ask(log: PartitionLog): Promise<Answers> {
+    const batches = new Map<number, Uint8Array>();
+    const { logStartOffset, logEndOffset } = log;
+    let steps = 0;
+    for (let at: number = logStartOffset; at < logEndOffset && steps < CORRUPT_STEPS_MAX; ) {
+      const read = log.read(at, READ);
+      if (!read.ok) {
+        at++;
+        steps++;
+        continue;
+      }
+      if (read.slice === null) break;
+      const bytes = new Uint8Array(read.slice.length);
+      const size = read.slice.copyTo(bytes, 0, 0, bytes.length);
+      read.slice.release();
+      const from = at;
+      for (let position = 0; position + 61 <= size; ) {
+        const end = position + sizeOf(bytes, position);
+        if (end > size || end < position + 61) break;
+        batches.set(baseOffsetOf(bytes, position), bytes.subarray(position, end));
+        at = lastOffsetOf(bytes, position) + 1;
+        position = end;
+      }
+      if (at <= from) break;
+    }
+    const others: string[] = [`start ${logStartOffset}`, `topic id ${log.topicId}`];
+    others.push(`largest time ${JSON.stringify(log.maxTimestampOffset())}`);
+    for (const { baseOffset, bytes } of this.#batches) {
+      const time = Number(new DataView(bytes.buffer, bytes.byteOffset).getBigInt64(35));
+      others.push(`time ${time} ${JSON.stringify(log.offsetForTimestamp(time))}`);
+      others.push(`epoch of ${baseOffset} ${log.leaderEpochFor(baseOffset)}`);
+    }
+    others.push(`repeat ${await this.#repeat(log)}`);
+    const nextOffset = await appendOffset(log);
+    return { batches, corrupt: steps > 0, nextOffset, others: others.join('\n') };
+  }
+
+  /** What the last batch, sent again by its idempotent producer, is answered. */
+  async #repeat(log: PartitionLog): Promise<string> {
+    const last = this.#batches[this.#batches.length - 1];
+    const isOurs = this.#corpus.topic === this.#corpus.name;
+    if (last === undefined || !isOurs || producerIdOf(last.bytes, 0) < 0) return 'not asked';
+    const bytes = new Uint8Array(last.bytes);
+    bytes.fill(0, 0, 8);
+    const result = await log.append(bytes, { leaderEpoch: LEADER_EPOCH, owned: true });
+    return result.ok ? `${result.baseOffset} ${result.duplicate}` : result.error;
+  }
+
+  /** The entry of the list of what cannot be told that covers `problem`; null: none. */
+  #undetected(rot: RotCase, problem: string): string | null {
+    const name = rot.path.slice(rot.path.lastIndexOf('/') + 1);
+    if (name.endsWith('.log')) return this.#undetectedInLog(rot, problem);
+    // A text without a checksum. The cluster metadata knows the id too.
+    if (name === 'partition.metadata' && problem.startsWith('topic id')) {
+      return 'partition.metadata: topic id';
+    }
+    if (rot.kind === 'cut') return null;
+    if (name === 'meta.properties' && problem.includes('belongs to node')) {
+      return 'meta.properties: node.id, the start is refused';
+    }
+    if (name === 'leader-epoch-checkpoint' && problem.startsWith('epoch of')) {
+      return 'leader-epoch-checkpoint: digits';
+    }
+    if (name === 'log-start-offset-checkpoint' && /^(start|lost)/.test(problem)) {
+      return 'log-start-offset-checkpoint: digits';
+    }
+    if (name === 'recovery-point-offset-checkpoint' && problem === 'other log end') {
+      return 'recovery-point-offset-checkpoint: digits, offsets are skipped';
+    }
+    return null;
+  }
+
+  #undetectedInLog(rot: RotCase, problem: string): string | null {
+    if (rot.kind === 'cut' || !problem.startsWith('altered')) return null;
+    const batch = this.#batches.find((stored) => touches(rot, stored));
+    if (batch === undefined) return null;
+    const isLastSegment = batch.path === this.#lastLog;
+    const isTrusted =
+      this.#mode === 'clean' || (this.#mode === 'unclean, all durable' && !isLastSegment);
+    const field = fieldOf((rot.at >> 3) - batch.position);
+    if (isTrusted) return `.log of an earlier run, served before it is verified (R6): ${field}`;
+    if (field === 'leader epoch') return '.log: leader epoch';
+    const next = this.#batches[this.#batches.indexOf(batch) + 1];
+    const isLastOfSegment = next?.path !== batch.path;
+    const isCompacted = this.#corpus.topic === 'compacted';
+    if (field !== 'base offset' || !(isLastOfSegment || isCompacted)) return null;
+    return '.log: base offset of a batch that no batch follows closely';
+  }
+}
+
+/** Whether the damage is in the batch, or has cut it off. */
+function touches({ path, kind, at }: RotCase, batch: StoredBatch): boolean {
+  if (path !== batch.path) return false;
+  const end = batch.position + batch.size;
+  if (kind === 'cut') return at < end;
+  return at >> 3 >= batch.position && at >> 3 < end;
+}
+
+function fieldOf(at: number): string {
+  return FIELDS.find(([end]) => at < end)?.[1] ?? 'what the CRC covers';
+}
+
+function batchesOf(path: string, bytes: Uint8Array): StoredBatch[] {
+  const found: StoredBatch[] = [];
+  for (let position = 0; position < bytes.length; ) {
+    const size = sizeOf(bytes, position);
+    const baseOffset = baseOffsetOf(bytes, position);
+    found.push({
+      path,
+      position,
+      size,
+      baseOffset,
+      bytes: bytes.slice(position, position + size),
+    });
+    position += size;
+  }
+  return found;
+}
+
+function nodesOf(image: DiskImage): Map<string, number> {
+  const nodes = new Map<string, number>();
+  const visit = (node: number, path: string): void => {
+    for (const [name, child] of image.dirs.get(node) ?? []) {
+      if (image.dirs.has(child)) visit(child, `${path}/${name}`);
+      else nodes.set(`${path}/${name}`, child);
+    }
+  };
+  visit(0, '');
+  return nodes;
+}
+
+function difference(intact: string, found: string): string {
+  const [a, b] = [intact.split('\n'), found.split('\n')];
+  const line = a.findIndex((text, i) => text !== b[i]);
+  return `${a[line]}, found ${b[line]}`;
+}
+
+async function appendOffset(log: PartitionLog): Promise<number> {
+  const builder = new BatchBuilder();
+  builder.append({ timestamp: START_MS, key: Buffer.from('k'), value: null });
+  const result = await log.append(builder.build(), { leaderEpoch: LEADER_EPOCH, owned: true });
+  return result.ok ? result.baseOffset : -1;
+}
