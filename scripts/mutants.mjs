@@ -5,6 +5,7 @@
 //     npm run mutants -- --only fsync    those whose name contains it
 //     npm run mutants -- --check         only whether each is found once and compiles
 //     npm run mutants -- --head          plant in what is committed, not in the working tree
+//     npm run mutants -- --named         the named tests alone, not the whole suite after them
 //     npm run mutants -- --jobs 1        (2) copies at work side by side
 //
 // For each fault: replace, compile that file with its types checked, run the named tests up to the
@@ -35,6 +36,7 @@ const { values: options } = parseArgs({
     only: { type: 'string' },
     check: { type: 'boolean', default: false },
     head: { type: 'boolean', default: false },
+    named: { type: 'boolean', default: false },
     jobs: { type: 'string', default: '2' },
   },
 });
@@ -115,7 +117,7 @@ async function tryMutant(mutant, tree) {
       killer = `${test}: ${failure}`;
       break;
     }
-    if (killer === null) killer = await runSuite(tree);
+    if (killer === null && !options.named) killer = await runSuite(tree);
   } finally {
     writeFileSync(output, mutant.sound);
   }
