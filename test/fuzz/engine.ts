@@ -12,7 +12,7 @@ const TURN_MS = 40;
 /** For one input, on the second try too: the first may have been the machine's. */
 const INPUT_MS_MAX = 500;
 /** One input in so many has its memory measured: that costs more than most inputs. */
-const MEASURED_EVERY = 256;
+const MEASURED_EVERY = 64;
 
 export interface FuzzOptions {
   readonly seed: number;
@@ -93,7 +93,7 @@ class TargetRun {
     while (inputs < inputsMax && now - started < TURN_MS && tally.findings.length === 0) {
       const bytes = mutator.next(target.samples);
       inputs++;
-      const measured = inputs % MEASURED_EVERY === 0;
+      const measured = (tally.inputs + inputs) % MEASURED_EVERY === 0;
       const memory = measured ? process.memoryUsage().arrayBuffers : 0;
       const copy = measured ? Buffer.from(bytes) : null;
       try {

@@ -8,7 +8,7 @@ import type { LogConfig } from '#src/log/topic-config.js';
 import { defaultLogConfig } from '#src/log/topic-config.js';
 import { BatchBuilder } from '#src/record/batch-builder.js';
 import { DATA_DIR, LEADER_EPOCH, openManager, START_MS } from '../fault/world.js';
-import { filesOf, imageOf } from '../support/disk-image.js';
+import { filesOf } from '../support/disk-image.js';
 import { SimulatedDisk } from '../support/simulated-disk.js';
 
 export interface Corpus {
@@ -108,8 +108,4 @@ export function filesIn(corpus: Corpus, mode: RotMode): Map<string, Uint8Array> 
     files.set(RECOVERY_POINT_PATH, Buffer.from(text));
   }
   return files;
-}
-
-export function imageIn(corpus: Corpus, files: ReadonlyMap<string, Uint8Array>) {
-  return imageOf(files, START_MS + corpus.logEndOffset);
 }
