@@ -26,6 +26,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   client: ['net', 'security', 'protocol', 'record'],
   coordinator: ['log', 'record', 'protocol'],
   cluster: ['log', 'client', 'protocol', 'file'],
+  storage: ['log', 'segment', 'record', 'file'],
   streams: ['client', 'record'],
   connect: ['client', 'record'],
   broker: [

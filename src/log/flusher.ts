@@ -85,6 +85,18 @@ export class LogFlusher {
     });
   }
 
+  /**
+   * As `flush`, on this thread, for a log without transactions. What is left to do for segments sealed
+   * meanwhile, their snapshots, is left to the next `flushSealed`.
+   */
+  flushSync(logEndOffset: Offset): void {
+    const { env, dir, segments } = this.#options;
+    for (const { segment } of this.#sealed) segment?.flushSync();
+    if (this.#sealed.length > 0) env.syncDirSync(dir);
+    segments.last?.flushSync();
+    if (this.#sealed.length === 0) this.#advance(logEndOffset);
+  }
+
   /** Settles when no sync is under way. */
   idle(): Promise<void> {
     return this.#mutex.run(() => {});

@@ -42,6 +42,8 @@ export interface LogManagerOptions {
   readonly config: LogConfig;
   /** Asked for each partition while logs are opened, after `beforeLogs`. */
   readonly topicConfig?: (topic: string) => LogConfig | undefined;
+  /** Opens this partition and leaves the others alone, as they are; all where not given. */
+  readonly only?: PartitionName;
   /** node.id, compared with and written to meta.properties. */
   readonly nodeId: number;
   /** 22 characters; null: the one in meta.properties, or a new one for a new directory. */
@@ -109,6 +111,8 @@ export class LogManager implements AsyncDisposable {
   /** Where the partitions under creation go: they count as there. */
   readonly #creating = new Map<string, LogDir>();
   readonly #failures = new Map<string, Error>();
+  /** Partition directories that were left alone (`only`). */
+  readonly #leftAlone = new Set<string>();
   /** Directories that a clean shutdown can vouch for. */
   readonly #clean = new Set<LogDir>();
   readonly #housekeeping = new Mutex();
@@ -322,7 +326,9 @@ export class LogManager implements AsyncDisposable {
     for (const name of dir.deletedDirs()) {
       this.#reaper.schedule(0, () => this.#reap(dir.pathOf(name)));
     }
-    const waiting = dir.partitionDirs();
+    const waiting = this.#wanted(dir.partitionDirs());
+    // Nobody has looked at the others: after a crash they stay in doubt.
+    if (this.#leftAlone.size > 0 && !clean) this.#clean.delete(dir);
     const concurrency = this.#options.recoveryConcurrency ?? RECOVERY_CONCURRENCY;
     const work = async (): Promise<void> => {
       for (let entry = waiting.pop(); entry !== undefined; entry = waiting.pop()) {
@@ -330,6 +336,14 @@ export class LogManager implements AsyncDisposable {
       }
     };
     await Promise.all(Array.from({ length: concurrency }, work));
+  }
+
+  #wanted(entries: PartitionDirEntry[]): PartitionDirEntry[] {
+    const { only } = this.#options;
+    if (only === undefined) return entries;
+    const wanted = formatPartitionDir(only.topic, only.partition);
+    for (const { name } of entries) if (name !== wanted) this.#leftAlone.add(name);
+    return entries.filter(({ name }) => name === wanted);
   }
 
   async #openPartition(dir: LogDir, entry: PartitionDirEntry, clean: boolean): Promise<void> {
@@ -374,7 +388,8 @@ export class LogManager implements AsyncDisposable {
       for (const entry of [...this.#logs.values()]) {
         const { recoveryPoint } = entry.log;
         // What the epoch file lacks is found again only above the recovery point.
-        if (entry.dir === dir && (await entry.log.epochsWritten())) points.set(entry, recoveryPoint);
+        if (entry.dir === dir && (await entry.log.epochsWritten()))
+          points.set(entry, recoveryPoint);
       }
       // No wait from here to the write: a log deleted meanwhile must not be in it, lest a new one of
       // its name takes over its offsets.
@@ -392,7 +407,7 @@ export class LogManager implements AsyncDisposable {
         }
         highWatermarks.set(name, log.highWatermark);
       }
-      for (const name of this.#failures.keys()) {
+      for (const name of [...this.#failures.keys(), ...this.#leftAlone]) {
         copyEntry(before.recoveryPoints, recoveryPoints, name);
         copyEntry(before.logStartOffsets, logStartOffsets, name);
         copyEntry(before.highWatermarks, highWatermarks, name);

@@ -8,6 +8,7 @@
  */
 
 import type { Clock } from '../base/clock.js';
+import { MillraceError } from '../base/errors.js';
 import type { Logger } from '../base/logger.js';
 import { Mutex } from '../base/mutex.js';
 import type { Offset } from '../base/offset.js';
@@ -169,6 +170,11 @@ export class PartitionLog implements AsyncDisposable {
     return this.#segments.first?.baseOffset ?? this.#offsets.logStartOffset;
   }
 
+  /** Below it offsets are in sealed segments. */
+  get activeSegmentOffset(): Offset {
+    return this.#segments.last?.baseOffset ?? this.#offsets.logEndOffset;
+  }
+
   /** Of the idempotent producers that the log remembers, -1 if none. */
   get largestProducerId(): number {
     return this.#producers.largestProducerId;
@@ -247,6 +253,25 @@ export class PartitionLog implements AsyncDisposable {
   /** Makes everything appended so far durable. Rejects, and the log is offline, if that fails. */
   flush(): Promise<void> {
     return this.#writer.flush();
+  }
+
+  /** Writes what is queued now instead of at the end of the tick, unless a roll must end before. */
+  writeQueued(): void {
+    this.#writer.write();
+  }
+
+  /** As `flush`, on this thread. Throws, and the log is offline, if it fails. */
+  flushSync(): void {
+    this.#writer.write();
+    const { stopped } = this.#writer;
+    if (stopped !== null) throw new MillraceError(stopped, { code: 'LOG_OFFLINE' });
+    try {
+      this.#flusher.flushSync(this.#offsets.logEndOffset);
+    } catch (error) {
+      this.#options.logger.error('the log is offline', { dir: this.path, reason: String(error) });
+      this.#writer.stop(`${this.path} is offline after an I/O error: ${String(error)}`);
+      throw error;
+    }
   }
 
   /** Seals the active segment, unless it is empty. */

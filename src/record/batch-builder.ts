@@ -8,7 +8,7 @@
  *
  * The size limit is on the uncompressed batch, header included: exact for codec none, generous for
  * the others. The first record is always taken, however large. Offsets are dense: the record that
- * is appended n-th has offset delta n. After `build` the builder takes nothing more.
+ * is appended n-th has offset delta n. After `build` the builder takes nothing more until `reset`.
  */
 
 import { assert } from '../base/assert.js';
@@ -168,6 +168,14 @@ export class BatchBuilder {
     const batch = Buffer.allocUnsafe(HEADER_SIZE + block.length);
     batch.set(block, HEADER_SIZE);
     return this.#seal(batch, options);
+  }
+
+  /** Begins the next batch in the same memory: the bytes of the last one, if not compressed, go. */
+  reset(): void {
+    assert(this.#built, 'a builder is reset when its batch was built');
+    this.#built = false;
+    this.#size = HEADER_SIZE;
+    this.#count = 0;
   }
 
   #take(timestamp: number, size: number): void {

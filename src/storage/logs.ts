@@ -1,0 +1,171 @@
+/**
+ * Logs: a data directory with its partitions, as a broker lays it out and serves it, before or after.
+ *
+ *     const logs = await openLogs('data');
+ *     const log = await logs.open('orders', 0);      data/orders-0/
+ *
+ *     const log = await openLog('data/orders-0');    that partition alone
+ *
+ * Both take the data directory for this process (R12). openLog opens and checks only its partition;
+ * what the others need after a crash is left for whoever opens them.
+ */
+
+import { basename, dirname, join, resolve } from 'node:path';
+import { randomUuid } from '../base/uuid.js';
+import type { Env } from '../file/env.js';
+import { LogManager } from '../log/log-manager.js';
+import { META_PROPERTIES_FILE, parseMetaProperties } from '../log/meta-properties.js';
+import { formatPartitionDir, type PartitionName, parsePartitionDir } from '../log/partition-dir.js';
+import type { PartitionLog } from '../log/partition-log.js';
+import { answerError } from './answer-error.js';
+import { Log } from './log.js';
+import { type StorageOptions, type StorageSettings, settingsOf } from './storage-options.js';
+
+/** node.id of a directory that has none yet: that of a broker on its defaults. */
+const NODE_ID = 1;
+
+export class Logs implements AsyncDisposable {
+  /** The data directory. */
+  readonly path: string;
+  readonly #manager: LogManager;
+  readonly #settings: StorageSettings;
+  readonly #logs = new Map<PartitionLog, Log>();
+  #closing: Promise<void> | null = null;
+
+  constructor(path: string, manager: LogManager, settings: StorageSettings) {
+    this.path = path;
+    this.#manager = manager;
+    this.#settings = settings;
+  }
+
+  /** Partitions whose directory could not be opened, by `TOPIC-PARTITION`. */
+  get failures(): ReadonlyMap<string, Error> {
+    return this.#manager.failures;
+  }
+
+  /** Partitions that are there, by topic, then number. */
+  list(): readonly PartitionName[] {
+    return this.#manager.logs().map(({ topic, partition }) => ({ topic, partition }));
+  }
+
+  /** Undefined: no such partition. */
+  get(topic: string, partition = 0): Log | undefined {
+    const found = this.#manager.getLog(topic, partition);
+    return found === undefined ? undefined : this.#log(found);
+  }
+
+  /**
+   * The log of a partition, made if it is missing, durable when it resolves. Rejects with
+   * INVALID_TOPIC, with why its directory could not be opened, or with an I/O error.
+   */
+  async open(topic: string, partition = 0): Promise<Log> {
+    return this.#log(await openPartition(this.#manager, { topic, partition }, this.#settings));
+  }
+
+  /** Deletes a partition: its directory is renamed at once, its files go later. False: none. */
+  async delete(topic: string, partition = 0): Promise<boolean> {
+    await this.get(topic, partition)?.close();
+    return this.#manager.deleteLog(topic, partition);
+  }
+
+  /** Makes all that was appended to any of them durable; their syncs run side by side. */
+  async flush(): Promise<void> {
+    await Promise.all([...this.#logs.values()].map((log) => log.flush()));
+  }
+
+  /** Closes every log and leaves the directory as a broker does that was stopped. Idempotent. */
+  close(): Promise<void> {
+    this.#closing ??= this.#close();
+    return this.#closing;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close();
+  }
+
+  async #close(): Promise<void> {
+    await Promise.all([...this.#logs.values()].map((log) => log.close()));
+    await this.#manager.close();
+  }
+
+  #log(partition: PartitionLog): Log {
+    const known = this.#logs.get(partition);
+    if (known !== undefined) return known;
+    const closeFiles = async (): Promise<void> => {
+      this.#logs.delete(partition);
+      // With openLog the directory closes with its log; here the files stay for the next `open`.
+      if (this.#closing === null && !partition.offline) await partition.flush();
+    };
+    const log = new Log({ ...this.#settings, partition, closeFiles });
+    this.#logs.set(partition, log);
+    return log;
+  }
+}
+
+/**
+ * Opens a data directory, made if it is missing, with all partitions in it. Rejects with
+ * DIRECTORY_LOCKED, INVALID_OPTION or an I/O error; a partition that cannot be opened is in `failures`.
+ */
+export async function openLogs(dir: string, options: StorageOptions = {}): Promise<Logs> {
+  const settings = settingsOf(options);
+  const path = resolve(dir);
+  return new Logs(path, await openManager(path, settings, null), settings);
+}
+
+/**
+ * Opens one partition, made if it is missing: a directory `TOPIC-PARTITION` in a data directory.
+ * Rejects as `openLogs`, with INVALID_DIRECTORY for another name, or with why it cannot be opened.
+ */
+export async function openLog(dir: string, options: StorageOptions = {}): Promise<Log> {
+  const settings = settingsOf(options);
+  const path = resolve(dir);
+  const name = parsePartitionDir(basename(path));
+  if (name === null) {
+    const message = `${path}: the directory of a log is named TOPIC-PARTITION, ${basename(path)}-0 for one`;
+    throw answerError('INVALID_DIRECTORY', message);
+  }
+  const manager = await openManager(dirname(path), settings, name);
+  try {
+    const partition = await openPartition(manager, name, settings);
+    return new Log({ ...settings, partition, closeFiles: () => manager.close() });
+  } catch (error) {
+    await manager.close();
+    throw error;
+  }
+}
+
+async function openPartition(
+  manager: LogManager,
+  { topic, partition }: PartitionName,
+  { random, config }: StorageSettings,
+): Promise<PartitionLog> {
+  const found = manager.getLog(topic, partition);
+  if (found !== undefined) return found;
+  const failure = manager.failures.get(formatPartitionDir(topic, partition));
+  if (failure !== undefined) throw failure;
+  // All partitions of a topic have one id.
+  const other = manager.logs().find((log) => log.topic === topic);
+  const topicId = other?.topicId ?? randomUuid(random);
+  return manager.createLog({ topic, partition, topicId, config });
+}
+
+function openManager(
+  path: string,
+  settings: StorageSettings,
+  only: PartitionName | null,
+): Promise<LogManager> {
+  const { env, clock, random, logger, config } = settings;
+  return LogManager.open({
+    ...{ env, clock, random, logger, config },
+    dirs: [path],
+    nodeId: nodeIdOf(env, path),
+    clusterId: null,
+    ...(only === null ? {} : { only }),
+  });
+}
+
+function nodeIdOf(env: Env, path: string): number {
+  const file = join(path, META_PROPERTIES_FILE);
+  const meta = env.exists(file) ? parseMetaProperties(env.readFile(file).toString('utf8')) : null;
+  return meta?.nodeId ?? NODE_ID;
+}
