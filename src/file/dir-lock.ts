@@ -56,6 +56,23 @@ export function lockDir(path: string): DirLock {
   }
 }
 
+/**
+ * The process that holds an fcntl(2) lock on `file`, as a running Kafka does on its `.lock`; null if
+ * none does, or where the kernel does not tell.
+ */
+export function posixLockHolder(file: string): number | null {
+  try {
+    const { ino } = fs.statSync(file);
+    for (const line of fs.readFileSync('/proc/locks', 'latin1').split('\n')) {
+      const [, type, , , pid, place = ''] = line.trim().split(/\s+/);
+      if (type === 'POSIX' && place.endsWith(`:${ino}`)) return Number(pid);
+    }
+  } catch {
+    // No such file, or no /proc here.
+  }
+  return null;
+}
+
 interface Holder {
   readonly pid: number;
   readonly started: string;

@@ -37,7 +37,7 @@ export interface VerifyLogFileOptions {
   /** See CheckOptions. */
   readonly onBatches?: (batches: Float64Array, count: number) => void;
   /** Runs after about every MiB, with the bytes read so far; default: lets others have a turn. */
-  readonly onTurn?: (bytesRead: number) => Promise<void> | void;
+  readonly onTurn?: (bytesRead: number) => Promise<void> | undefined;
 }
 
 export interface VerifiedLogFile {

@@ -1,5 +1,5 @@
 /**
- * Prints a log segment, an offset index or a time index, as Kafka's DumpLogSegments does, and says
+ * Prints a log segment, an index or a producer snapshot, as Kafka's DumpLogSegments does, and says
  * what is wrong with it. Reads only; the broker may be running.
  *
  *     .log        a line a batch, with `records` a line a record; damage with its position, and on
@@ -7,11 +7,15 @@
  *                 compaction leaves them)
  *     .index      a line an entry, each checked against the log segment beside it
  *     .timeindex  a line an entry, likewise
+ *     .txnindex   a line an aborted transaction
+ *     .snapshot   a line a producer
  */
 
 import { basename } from 'node:path';
 import { MillraceError } from '../../base/errors.js';
 import { type Env, type EnvFile, systemEnv } from '../../file/env.js';
+import { ABORTED_ENTRY_SIZE } from '../../index/transaction-index.js';
+import { decodeProducerSnapshot } from '../../log/producer-snapshot.js';
 import {
   baseOffsetOf,
   lastOffsetOf,
@@ -19,6 +23,7 @@ import {
   magicOf,
   maxTimestampOf,
   nextOffsetOf,
+  readInt16,
   readInt32,
   readInt64,
   sizeOf,
@@ -48,7 +53,7 @@ export interface DumpOptions {
   readonly env?: Pick<Env, 'open' | 'exists'>;
 }
 
-const FILE_NAME = /^(\d{20})\.(log|index|timeindex)(\.\w+)?$/;
+const FILE_NAME = /^(\d{20})\.(log|index|timeindex|txnindex|snapshot)(\.\w+)?$/;
 /** No batch is larger: a length beyond it is damage, and not worth the memory. */
 const BATCH_SIZE_MAX = 256 * 1024 * 1024;
 const INDEX_ENTRY_SIZE = 8;
@@ -59,7 +64,7 @@ export function dumpFile(path: string, options: DumpOptions): 0 | 1 {
   const name = FILE_NAME.exec(basename(path));
   if (name === null) {
     throw new MillraceError(
-      `${path}: not a log segment or index (names are 20 digits and .log, .index or .timeindex)`,
+      `${path}: not a file of a log (names are 20 digits and .log, .index, .timeindex, .txnindex or .snapshot)`,
       { code: 'UNKNOWN_FILE' },
     );
   }
@@ -70,7 +75,9 @@ export function dumpFile(path: string, options: DumpOptions): 0 | 1 {
     if (!options.json) options.out(`Dumping ${path}`);
     if (name[2] === 'log') dump.log();
     else if (name[2] === 'index') dump.index();
-    else dump.timeIndex();
+    else if (name[2] === 'timeindex') dump.timeIndex();
+    else if (name[2] === 'txnindex') dump.transactionIndex();
+    else dump.snapshot();
     return dump.damaged ? 1 : 0;
   } finally {
     file.close();
@@ -193,6 +200,54 @@ class Dump {
     } finally {
       log?.close();
     }
+  }
+
+  transactionIndex(): void {
+    const bytes = this.#whole();
+    let previous = -1;
+    for (let at = 0; at + ABORTED_ENTRY_SIZE <= bytes.length; at += ABORTED_ENTRY_SIZE) {
+      const entry = {
+        version: readInt16(bytes, at),
+        producerId: readInt64(bytes, at + 2),
+        firstOffset: readInt64(bytes, at + 10),
+        lastOffset: readInt64(bytes, at + 18),
+        lastStableOffset: readInt64(bytes, at + 26),
+      };
+      this.#entry(entry);
+      if (entry.version !== 0) this.#damage(at, `An entry of unknown version ${entry.version}`);
+      if (entry.lastOffset <= previous) this.#damage(at, `Offset ${entry.lastOffset} goes back`);
+      previous = entry.lastOffset;
+    }
+    const rest = bytes.length % ABORTED_ENTRY_SIZE;
+    if (rest > 0) this.#damage(bytes.length - rest, `${this.#name} ends within an entry`);
+  }
+
+  snapshot(): void {
+    const entries = decodeProducerSnapshot(this.#whole());
+    if (entries === null) {
+      this.#damage(0, `${this.#name} is not a snapshot, or its checksum is wrong`);
+      return;
+    }
+    for (const entry of entries) {
+      const last = entry.batches[entry.batches.length - 1];
+      const firstSequence = last === undefined ? -1 : last.lastSequence - last.offsetDelta;
+      this.#entry({
+        producerId: entry.producerId,
+        producerEpoch: entry.epoch,
+        coordinatorEpoch: entry.coordinatorEpoch,
+        currentTxnFirstOffset: entry.transactionFirstOffset,
+        lastTimestamp: entry.lastTimestampMs,
+        firstSequence: firstSequence < -1 ? firstSequence + 2 ** 31 : firstSequence,
+        lastSequence: last?.lastSequence ?? -1,
+        lastOffset: last?.lastOffset ?? -1,
+        offsetDelta: last?.offsetDelta ?? 0,
+      });
+    }
+  }
+
+  #whole(): Buffer {
+    const bytes = Buffer.alloc(this.#file.size());
+    return bytes.subarray(0, this.#file.pread(bytes, 0, bytes.length, 0));
   }
 
   /** Calls `take` for each entry of an index; zeros of a preallocated tail end it. */
