@@ -99,6 +99,12 @@ export class Broker {
       },
       retentionCheckIntervalMs: config.values['log.retention.check.interval.ms'],
       checkpointIntervalMs: config.values['log.flush.offset.checkpoint.interval.ms'],
+      cleaner: {
+        enable: config.values['log.cleaner.enable'],
+        backoffMs: config.values['log.cleaner.backoff.ms'],
+        dedupeBytesMax: config.values['log.cleaner.dedupe.buffer.size'],
+        loadFactor: config.values['log.cleaner.io.buffer.load.factor'],
+      },
       recoveryConcurrency: config.values['num.recovery.threads.per.data.dir'],
     });
     const servers: Server<ClientState>[] = [];

@@ -115,10 +115,6 @@ const purgatoryFields = {
 };
 
 const logFields = {
-  'log.cleaner.backoff.ms': long({ default: 15_000, min: 0, doc: 'Pause of an idle cleaner.' }),
-  'log.cleaner.dedupe.buffer.size': long({ default: 128 * MIB, doc: 'Memory of the cleaner.' }),
-  'log.cleaner.enable': boolean({ default: true, doc: 'Whether logs are compacted.' }),
-  'log.cleaner.io.buffer.load.factor': double({ default: 0.9, doc: 'Load of the dedupe buffer.' }),
   'log.cleaner.io.buffer.size': int({ default: 524_288, min: 0, doc: 'Memory of the cleaner.' }),
   'log.cleaner.io.max.bytes.per.second': double({
     default: Number.MAX_VALUE,

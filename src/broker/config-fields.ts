@@ -3,7 +3,7 @@
  * have no meaning here are in config-fields-reported.ts; the topic defaults come from the log.
  */
 
-import { boolean, int, list, long, string } from '../base/config-table.js';
+import { boolean, double, int, list, long, string } from '../base/config-table.js';
 import { defaultNetLimits } from '../base/limits.js';
 import { brokerLogFields } from '../log/topic-config-table.js';
 
@@ -68,6 +68,26 @@ export const servedFields = {
     default: 'PLAINTEXT://127.0.0.1:9092',
     importance: 'high',
     doc: 'Addresses to listen on, as NAME://HOST:PORT, separated by commas. An empty host means all interfaces, port 0 any free port. (Kafka listens on all interfaces by default.)',
+  }),
+  'log.cleaner.backoff.ms': long({
+    default: 15_000,
+    min: 1,
+    doc: 'How often it is checked whether logs are to be compacted.',
+  }),
+  'log.cleaner.dedupe.buffer.size': long({
+    default: 128 * MIB,
+    min: 1024,
+    doc: 'Most memory for the keys of a log while it is compacted, 24 bytes a key; taken only as far as it is needed. A log with more keys takes several passes.',
+  }),
+  'log.cleaner.enable': boolean({
+    default: true,
+    doc: 'Whether topics with cleanup.policy compact are compacted.',
+  }),
+  'log.cleaner.io.buffer.load.factor': double({
+    default: 0.9,
+    min: 0.1,
+    max: 0.95,
+    doc: 'How full the dedupe buffer may become. Fuller is slower.',
   }),
   'log.dir': string({
     default: './millrace-data',

@@ -4,7 +4,7 @@
  *     recovery-point-offset-checkpoint     0            version
  *     log-start-offset-checkpoint          2            entries
  *     replication-offset-checkpoint        orders 0 42  topic partition offset
- *                                          orders 1 7
+ *     cleaner-offset-checkpoint            orders 1 7
  *
  *     leader-epoch-checkpoint              0            version
  *                                          1            entries
@@ -24,6 +24,7 @@ import type { EpochEntry } from './leader-epoch-cache.js';
 export const RECOVERY_POINT_FILE = 'recovery-point-offset-checkpoint';
 export const LOG_START_FILE = 'log-start-offset-checkpoint';
 export const HIGH_WATERMARK_FILE = 'replication-offset-checkpoint';
+export const CLEANER_FILE = 'cleaner-offset-checkpoint';
 export const LEADER_EPOCH_FILE = 'leader-epoch-checkpoint';
 export const PARTITION_METADATA_FILE = 'partition.metadata';
 export const CLEAN_SHUTDOWN_FILE = '.kafka_cleanshutdown';

@@ -70,6 +70,12 @@ export class LogFlusher {
     for (const entry of this.#sealed) if (entry.segment === segment) entry.segment = null;
   }
 
+  /** Before the log is cut at or above `offset`: nothing beyond it is durable any more. */
+  truncateTo(offset: Offset): void {
+    if (offset < this.#recoveryPoint) this.#recoveryPoint = offset;
+    this.#sealed = this.#sealed.filter((entry) => entry.endOffset <= offset);
+  }
+
   flushSealed(): Promise<void> {
     return this.#mutex.run(() => this.#flushSealed());
   }

@@ -19,6 +19,7 @@ import type { DirLock } from '../file/dir-lock.js';
 import type { Env } from '../file/env.js';
 import {
   CLEAN_SHUTDOWN_FILE,
+  CLEANER_FILE,
   formatCleanShutdown,
   formatOffsetCheckpoint,
   HIGH_WATERMARK_FILE,
@@ -60,6 +61,7 @@ export class LogDir {
   readonly #writing = new Mutex();
   #meta: MetaProperties | null;
   #checkpoints: LogDirCheckpoints;
+  #cleanerOffsets: OffsetCheckpoint;
 
   /** Makes the directory if it is missing and locks it; DirLockedError if another process has it. */
   static open({ env, logger, path }: LogDirOptions): LogDir {
@@ -83,6 +85,7 @@ export class LogDir {
     if (meta !== null && this.#meta === null) {
       logger.warn('meta.properties is corrupt and is written anew', { dir: path });
     }
+    this.#cleanerOffsets = this.#readCheckpoint(CLEANER_FILE);
     this.#checkpoints = {
       recoveryPoints: this.#readCheckpoint(RECOVERY_POINT_FILE),
       logStartOffsets: this.#readCheckpoint(LOG_START_FILE),
@@ -98,6 +101,22 @@ export class LogDir {
   /** As last read or written. */
   get checkpoints(): LogDirCheckpoints {
     return this.#checkpoints;
+  }
+
+  /** Where compaction has come to in each partition, as last read or written. */
+  get cleanerOffsets(): OffsetCheckpoint {
+    return this.#cleanerOffsets;
+  }
+
+  /** Sets a partition's offset in the file, null to take it out. Rejects with an I/O error. */
+  writeCleanerOffset(name: string, offset: Offset | null): Promise<void> {
+    return this.#writing.run(async () => {
+      const offsets = new Map(this.#cleanerOffsets);
+      if (offset === null && !offsets.delete(name)) return;
+      if (offset !== null) offsets.set(name, offset);
+      await this.#write(CLEANER_FILE, formatOffsetCheckpoint(offsets));
+      this.#cleanerOffsets = offsets;
+    });
   }
 
   pathOf(name: string): string {
@@ -153,7 +172,8 @@ export class LogDir {
   }
 
   /** Drops what the files say of a partition, so that a new one of its name does not inherit it. */
-  forgetPartition(name: string): Promise<void> {
+  async forgetPartition(name: string): Promise<void> {
+    await this.writeCleanerOffset(name, null);
     // In turn: what is being written may name it.
     return this.#writing.run(async () => {
       const { recoveryPoints, logStartOffsets, highWatermarks } = this.#checkpoints;

@@ -1,7 +1,8 @@
 /**
  * Opens what is in a partition directory:
  *
- *     files       .deleted and .cleaned leftovers are removed, a log without segments gets one
+ *     files       an interrupted compaction is completed or undone (compaction/swap-recovery), .deleted
+ *                 leftovers are removed, a log without segments gets one
  *     segments    in order; a segment is trusted after a clean shutdown or wholly below the recovery
  *                 point, else every batch is checked and a torn tail is cut (segment/recovery)
  *     producers   snapshot + the batches after it
@@ -15,7 +16,6 @@
 import { setImmediate as yieldToLoop } from 'node:timers/promises';
 import { assert } from '../base/assert.js';
 import type { Clock } from '../base/clock.js';
-import { MillraceError } from '../base/errors.js';
 import type { Logger } from '../base/logger.js';
 import { offset as asOffset, type Offset } from '../base/offset.js';
 import type { Env } from '../file/env.js';
@@ -23,26 +23,25 @@ import type { AbortedEntry } from '../index/transaction-index.js';
 import {
   WALK_ATTRIBUTES,
   WALK_BASE_OFFSET,
-  WALK_BASE_SEQUENCE,
   WALK_FIRST,
   WALK_LAST_OFFSET_DELTA,
   WALK_LEADER_EPOCH,
-  WALK_MAX_TIMESTAMP,
   WALK_POSITION,
-  WALK_PRODUCER_EPOCH,
   WALK_PRODUCER_ID,
   WALK_SIZE,
   WALK_STRIDE,
 } from '../record/batch-walk.js';
-import { CONTROL_BIT, TRANSACTIONAL_BIT } from '../record/layout.js';
+import { CONTROL_BIT } from '../record/layout.js';
 import { checkSegment } from '../segment/check.js';
 import { parseFileName } from '../segment/names.js';
 import { isBatchAt } from '../segment/scan.js';
 import { Segment, type SegmentConfig, type SegmentOpenOptions } from '../segment/segment.js';
 import { SegmentList } from '../segment/segment-list.js';
 import { formatLeaderEpochs } from './checkpoints.js';
+import { recoverSwaps } from './compaction/swap-recovery.js';
 import { type EpochEntry, LeaderEpochCache } from './leader-epoch-cache.js';
 import { LogFiles } from './log-files.js';
+import { foldProducer, hasProducer } from './producer-fold.js';
 import { type ProducerEntry, ProducerState } from './producer-state.js';
 import { SegmentBatches } from './segment-batches.js';
 import { type EndTxnRecord, endTxnRecordOf, foldTransaction } from './transaction-fold.js';
@@ -318,8 +317,8 @@ class LogLoader {
       this.#epochsEnd = lastOffset + 1;
       if (lastOffset < this.#producersEnd) continue;
       this.#producersEnd = lastOffset + 1;
+      if (!hasProducer(batches, slot)) continue;
       const producerId = batches[slot + WALK_PRODUCER_ID] as number;
-      if (producerId < 0 || !Number.isSafeInteger(producerId)) continue;
       const attributes = batches[slot + WALK_ATTRIBUTES] as number;
       const isControl = (attributes & CONTROL_BIT) !== 0;
       const marker = isControl
@@ -328,23 +327,7 @@ class LogLoader {
       const folded = { attributes, producerId, baseOffset };
       const aborted = foldTransaction(this.#transactions, folded, marker);
       if (aborted !== null) this.#aborted.push(aborted);
-      const producerEpoch = batches[slot + WALK_PRODUCER_EPOCH] as number;
-      const timestampMs = batches[slot + WALK_MAX_TIMESTAMP] as number;
-      if (isControl) {
-        // One that compaction emptied tells nothing.
-        if (marker === null) continue;
-        const { coordinatorEpoch } = marker;
-        this.#producers.endTransaction(
-          { producerId, producerEpoch, coordinatorEpoch },
-          timestampMs,
-        );
-        continue;
-      }
-      const baseSequence = batches[slot + WALK_BASE_SEQUENCE] as number;
-      const isTransactional = (attributes & TRANSACTIONAL_BIT) !== 0;
-      if (baseSequence < 0 && !isTransactional) continue;
-      const taken = { producerId, producerEpoch, baseSequence, lastOffsetDelta, isTransactional };
-      this.#producers.append(taken, lastOffset, timestampMs);
+      foldProducer(this.#producers, batches, slot, marker);
     }
   }
 
@@ -401,18 +384,13 @@ class LogLoader {
 
   #removeLeftovers(): void {
     const { env, dir } = this.#options;
+    recoverSwaps(this.#options);
     const bases = new Set<number>(this.#files.list('log'));
     const newest = Math.max(-1, ...bases);
     for (const name of env.readdir(dir)) {
       if (name.endsWith('.tmp')) this.#files.remove(name);
       const parsed = parseFileName(name);
       if (parsed === null) continue;
-      if (parsed.state === 'swap' && parsed.kind === 'log') {
-        // An interrupted compaction: nothing is lost while nothing is removed.
-        throw new MillraceError(`${dir} has an unfinished compaction: ${name}`, {
-          code: 'UNFINISHED_COMPACTION',
-        });
-      }
       // A snapshot above every segment is that of the last clean shutdown.
       const isStray =
         parsed.kind !== 'log' &&

@@ -22,6 +22,13 @@ import type { Random } from '../base/random.js';
 import type { Env } from '../file/env.js';
 import { withLastingSyncErrors } from '../file/lasting-sync-errors.js';
 import type { OffsetCheckpoint } from './checkpoints.js';
+import {
+  type CleanerSettings,
+  type CompactionOptions,
+  type CompactionSummary,
+  DEFAULT_CLEANER,
+  LogCleaner,
+} from './cleaner.js';
 import { FileReaper } from './file-reaper.js';
 import { LogDir, type PartitionDirEntry } from './log-dir.js';
 import { LogFiles } from './log-files.js';
@@ -57,6 +64,8 @@ export interface LogManagerOptions {
   readonly retentionCheckIntervalMs?: number;
   /** log.flush.offset.checkpoint.interval.ms: all three checkpoint files. */
   readonly checkpointIntervalMs?: number;
+  /** log.cleaner.*; DEFAULT_CLEANER for what is not given. */
+  readonly cleaner?: Partial<CleanerSettings>;
   /** num.recovery.threads.per.data.dir: logs of a directory that are opened at a time. */
   readonly recoveryConcurrency?: number;
 }
@@ -116,6 +125,11 @@ export class LogManager implements AsyncDisposable {
   /** Directories that a clean shutdown can vouch for. */
   readonly #clean = new Set<LogDir>();
   readonly #housekeeping = new Mutex();
+  /** Apart from housekeeping, which waits for logs that wait for a checkpoint. */
+  readonly #checkpointing = new Mutex();
+  readonly #compacting = new Mutex();
+  readonly #cleanerSettings: CleanerSettings;
+  readonly #cleaner: LogCleaner;
   readonly #timers = new Set<Timer>();
   #closing: Promise<void> | null = null;
 
@@ -153,6 +167,8 @@ export class LogManager implements AsyncDisposable {
     this.clusterId = clusterId;
     this.nodeId = options.nodeId;
     this.#reaper = new FileReaper(options.clock, this.#logger);
+    this.#cleanerSettings = { ...DEFAULT_CLEANER, ...options.cleaner };
+    this.#cleaner = new LogCleaner(this.#logger, this.#cleanerSettings);
   }
 
   /** Of the first data directory, as in meta.properties. */
@@ -271,9 +287,20 @@ export class LogManager implements AsyncDisposable {
     });
   }
 
+  /**
+   * One round of compaction over the logs that are due, or with `force` over all that have something to
+   * compact. Never rejects: what fails is reported and the log stays as it was.
+   */
+  runCompaction(options?: CompactionOptions): Promise<CompactionSummary> {
+    return this.#compacting.run(() => {
+      const logs = [...this.#logs].map(([name, { log, dir }]) => ({ name, log, dir }));
+      return this.#cleaner.run(logs, options);
+    });
+  }
+
   /** Writes the checkpoint files. Rejects with an I/O error; the old files then stay. */
   checkpoint(): Promise<void> {
-    return this.#housekeeping.run(() => this.#checkpoint());
+    return this.#checkpointing.run(() => this.#checkpoint());
   }
 
   /**
@@ -300,7 +327,7 @@ export class LogManager implements AsyncDisposable {
         }),
       );
       try {
-        await this.#checkpoint();
+        await this.checkpoint();
         for (const dir of vouched) await dir.leaveCleanMarker();
       } catch (error) {
         this.#logger.error('checkpoints not written', { reason: String(error) });
@@ -379,7 +406,15 @@ export class LogManager implements AsyncDisposable {
     const { env, clock, random } = this.#options;
     const [logger, reaper] = [this.#logger, this.#reaper];
     const of = { topic, partition, dir: path, config };
-    return PartitionLog.open({ env, clock, random, logger, reaper, ...of, ...start });
+    const name = formatPartitionDir(topic, partition);
+    const checkpoint = async (truncatedTo?: Offset): Promise<void> => {
+      await this.checkpoint();
+      const dir = this.#logs.get(name)?.dir;
+      const cleaned = dir?.cleanerOffsets.get(name);
+      if (truncatedTo === undefined || cleaned === undefined || cleaned <= truncatedTo) return;
+      await dir?.writeCleanerOffset(name, truncatedTo);
+    };
+    return PartitionLog.open({ env, clock, random, logger, reaper, checkpoint, ...of, ...start });
   }
 
   async #checkpoint(): Promise<void> {
@@ -420,6 +455,8 @@ export class LogManager implements AsyncDisposable {
     const { retentionCheckIntervalMs, checkpointIntervalMs } = this.#options;
     this.#every(retentionCheckIntervalMs ?? RETENTION_CHECK_INTERVAL_MS, () => this.runRetention());
     this.#every(checkpointIntervalMs ?? CHECKPOINT_INTERVAL_MS, () => this.checkpoint());
+    const { enable, backoffMs } = this.#cleanerSettings;
+    if (enable) this.#every(backoffMs, () => this.runCompaction());
   }
 
   /** Runs `task` again and again, an interval after it ended. */

@@ -12,6 +12,7 @@ import type { SegmentList } from '../segment/segment-list.js';
 import type { LogOffsets } from './offsets.js';
 import type {
   AbortedTransaction,
+  DeleteRecordsResult,
   ReadFailure,
   ReadOptions,
   ReadResult,
@@ -131,6 +132,13 @@ export class LogReader {
 
   failure(error: ReadFailure['error'], message: string): ReadFailure {
     return { ok: false, error, message, ...this.#offsets.snapshot() };
+  }
+
+  deletionFailure(
+    error: 'OFFSET_OUT_OF_RANGE' | 'KAFKA_STORAGE_ERROR',
+    message: string,
+  ): DeleteRecordsResult {
+    return { ok: false, error, message, logStartOffset: this.#offsets.logStartOffset };
   }
 
   #success(

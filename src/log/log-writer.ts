@@ -34,6 +34,7 @@ import { rollReason } from '../segment/roll-policy.js';
 import { Segment, type SegmentConfig } from '../segment/segment.js';
 import type { SegmentList } from '../segment/segment-list.js';
 import { AppendArena } from './append-arena.js';
+import type { AppendOptions, EndTxnMarkerAppend } from './append-options.js';
 import { AppendValidator, type Rejection } from './append-validator.js';
 import type { LogFlusher } from './flusher.js';
 import type { LeaderEpochCache } from './leader-epoch-cache.js';
@@ -44,37 +45,8 @@ import { gatherBuffers, PendingAppend, type PendingAppendFields } from './pendin
 import { encodeProducerSnapshot } from './producer-snapshot.js';
 import type { KeptBatch, ProducerEntry, ProducerState } from './producer-state.js';
 import type { AppendResult } from './results.js';
-import type { LogConfig } from './topic-config.js';
+import { type LogConfig, segmentMsMax } from './topic-config.js';
 import type { TransactionLog } from './transaction-log.js';
-
-export interface AppendOptions {
-  /** Written into the batch: the epoch of this broker as leader of the partition. */
-  readonly leaderEpoch: number;
-  /**
-   * false: `records` is borrowed until `append` returns (the log copies it). true: the log may keep
-   * and patch it in place until the promise settles; the caller does not touch it meanwhile.
-   */
-  readonly owned: boolean;
-  /**
-   * Transactional batches are taken: whoever calls has made sure that the transaction is under way.
-   * False where not given: they are refused with INVALID_TXN_STATE.
-   */
-  readonly transactional?: boolean;
-  /** The batch is a coordinator's: it may have a producer and no sequence. */
-  readonly coordinator?: boolean;
-}
-
-/** The end of a transaction on this partition. */
-export interface EndTxnMarkerAppend {
-  readonly type: 'commit' | 'abort';
-  readonly producerId: number;
-  readonly producerEpoch: number;
-  readonly coordinatorEpoch: number;
-  /** As in AppendOptions. */
-  readonly leaderEpoch: number;
-  /** Every transaction has an epoch of its own (transaction.version 2), so an old marker shows. */
-  readonly epochRises?: boolean;
-}
 
 export interface LogWriterOptions {
   readonly env: Env;
@@ -114,6 +86,8 @@ export class LogWriter {
   #readable = true;
   /** What is queued is still written, but nothing more is taken. */
   #closing = false;
+  /** Nothing is taken until `resume`. */
+  #paused = false;
   /** Offset of the next append: the log end, and what is queued. */
   #nextOffset: Offset;
   /** Accepted, not written. */
@@ -159,9 +133,8 @@ export class LogWriter {
 
   append(records: Uint8Array, options: AppendOptions): Promise<AppendResult> {
     const { leaderEpoch, owned, transactional = false, coordinator = false } = options;
-    if (this.#stopped !== null || this.#closing) {
-      return Promise.resolve(this.#storageError(this.#stopped ?? 'the log is being closed'));
-    }
+    const refused = this.#refusal();
+    if (refused !== null) return Promise.resolve(this.#storageError(refused));
     const nowMs = this.#options.clock.nowMs();
     const leave = { transactional, coordinator };
     const rejection = validator.validate(records, this.#config, nowMs, leave);
@@ -207,9 +180,8 @@ export class LogWriter {
 
   /** As `append`, for the marker that ends a transaction. */
   appendMarker(marker: EndTxnMarkerAppend): Promise<AppendResult> {
-    if (this.#stopped !== null || this.#closing) {
-      return Promise.resolve(this.#storageError(this.#stopped ?? 'the log is being closed'));
-    }
+    const refused = this.#refusal();
+    if (refused !== null) return Promise.resolve(this.#storageError(refused));
     const check = this.#producers.checkMarker(marker, marker.epochRises ?? false);
     if (check.status === 'error') {
       const { error, message } = check;
@@ -270,6 +242,36 @@ export class LogWriter {
     if (this.#stopped !== null || this.#active.size === 0) return;
     this.#beginRoll();
     await this.#rolling;
+  }
+
+  /** Refuses appends until `resume`; resolves when what was taken before is answered. */
+  async pause(): Promise<void> {
+    this.#paused = true;
+    this.write();
+    while (this.#rolling !== null || this.#syncing !== null) {
+      await this.#rolling;
+      await this.#syncing;
+    }
+    this.#cancelFlushTimer();
+  }
+
+  /** Goes on at the log end, wherever it is by now. */
+  resume(): void {
+    assert(this.#queue.length === 0, 'a paused writer has nothing queued');
+    this.#nextOffset = this.#offsets.logEndOffset;
+    this.#paused = false;
+  }
+
+  /** What was done to the files went wrong: nothing more is written. */
+  fail(error: unknown): void {
+    this.#goOffline(error);
+    this.#readable = false;
+  }
+
+  #refusal(): string | null {
+    if (this.#stopped !== null) return this.#stopped;
+    if (this.#closing) return 'the log is being closed';
+    return this.#paused ? 'the log is being truncated' : null;
   }
 
   /** Refuses appends from now on, and makes durable what was taken before. Rejects as `flush`. */
@@ -482,13 +484,23 @@ export class LogWriter {
         this.#writeFailed(error, []);
         return;
       }
-      this.#options.flusher.flushSealed().catch((error: unknown) => this.#goOffline(error));
+      this.#options.flusher.flushSealed().catch((error: unknown) => this.#sealFailed(error));
       return;
     }
     this.#rolling = this.#rollDurably().then(() => {
       this.#rolling = null;
       this.write();
     });
+  }
+
+  /** The sealed segment could not be made durable: without descriptors, the next flush tries again. */
+  #sealFailed(error: unknown): void {
+    if (!(error instanceof MillraceError && error.code === 'TOO_MANY_FILES')) {
+      this.#goOffline(error);
+      return;
+    }
+    const { dir, logger } = this.#options;
+    logger.warn('sealed segment not synced yet', { dir, reason: String(error) });
   }
 
   async #rollDurably(): Promise<void> {
@@ -583,11 +595,4 @@ export class LogWriter {
   #storageError(message: string): AppendResult {
     return this.#failure({ error: 'KAFKA_STORAGE_ERROR', message, recordErrors: [] });
   }
-}
-
-/** What is in the active segment is not compacted: it must not stay there beyond the largest lag. */
-function segmentMsMax({ cleanupCompact, segmentMs, compactionLagMaxMs }: LogConfig): number {
-  return cleanupCompact && compactionLagMaxMs > 0
-    ? Math.min(segmentMs, compactionLagMaxMs)
-    : segmentMs;
 }

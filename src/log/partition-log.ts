@@ -16,6 +16,10 @@ import type { Random } from '../base/random.js';
 import type { Env } from '../file/env.js';
 import type { Segment, SegmentConfig } from '../segment/segment.js';
 import type { SegmentList } from '../segment/segment-list.js';
+import type { AppendOptions, EndTxnMarkerAppend } from './append-options.js';
+import type { CleanResult } from './compaction/clean-log.js';
+import type { Cleanable } from './compaction/cleanable.js';
+import { type CompactOptions, LogCompaction } from './compaction/log-compaction.js';
 import type { FileReaper } from './file-reaper.js';
 import { LogFlusher } from './flusher.js';
 import type { EpochEnd, LeaderEpochCache } from './leader-epoch-cache.js';
@@ -23,16 +27,23 @@ import type { LogFiles } from './log-files.js';
 import { PRODUCER_ID_EXPIRATION_MS } from './log-limits.js';
 import { type LoadedLog, loadLog } from './log-loader.js';
 import { LogReader } from './log-reader.js';
-import { type AppendOptions, type EndTxnMarkerAppend, LogWriter } from './log-writer.js';
+import { LogWriter } from './log-writer.js';
 import { LogOffsets } from './offsets.js';
 import { encodeProducerSnapshot } from './producer-snapshot.js';
 import type { ProducerState } from './producer-state.js';
-import type { AppendResult, ReadOptions, ReadResult, TimestampOffset } from './results.js';
+import type {
+  AppendResult,
+  DeleteRecordsResult,
+  ReadOptions,
+  ReadResult,
+  TimestampOffset,
+} from './results.js';
 import { planRetention } from './segment-retention.js';
 import type { LogConfig } from './topic-config.js';
 import type { TransactionLog } from './transaction-log.js';
+import { type TruncateLogOptions, truncateLog } from './truncation.js';
 
-export type { AppendOptions, EndTxnMarkerAppend };
+export type { AppendOptions, CompactOptions, EndTxnMarkerAppend };
 
 export interface PartitionLogOptions {
   readonly env: Env;
@@ -51,6 +62,12 @@ export interface PartitionLogOptions {
   readonly recoveryPoint: Offset;
   /** From the checkpoint, 0 if it has none. */
   readonly logStartOffset: Offset;
+  /**
+   * Makes the log start offset and the recovery point durable, as they are when it is called. Called
+   * when the one has risen or the other has fallen, because the log is about to be cut at
+   * `truncatedTo`. Not given: they are not kept.
+   */
+  readonly checkpoint?: (truncatedTo?: Offset) => Promise<void>;
 }
 
 export class PartitionLog implements AsyncDisposable {
@@ -74,10 +91,13 @@ export class PartitionLog implements AsyncDisposable {
   readonly #flusher: LogFlusher;
   readonly #writer: LogWriter;
   readonly #maintenance = new Mutex();
+  readonly #compaction: LogCompaction;
   readonly #listeners = new Set<() => void>();
   /** Where the producer snapshot was that the log was opened with; -1: there is none. */
   readonly #openedSnapshot: number;
   #config: LogConfig;
+  /** How often the log was cut: what was planned before is void. */
+  #truncations = 0;
   #closing: Promise<boolean> | null = null;
 
   /** Opens what is in the directory; a directory without segments becomes an empty log. */
@@ -122,6 +142,20 @@ export class PartitionLog implements AsyncDisposable {
       offsets: this.#offsets,
       flusher: this.#flusher,
       onVisible: () => this.#notify(),
+    });
+    this.#compaction = new LogCompaction({
+      ...options,
+      ...kept,
+      segmentConfig,
+      producers: loaded.producers,
+      offsets: this.#offsets,
+      flusher: this.#flusher,
+      config: () => this.#config,
+      // Whatever was planned before the log was cut is void.
+      generation: () => (this.offline || this.#closing !== null ? -1 : this.#truncations),
+      exclusively: (task) => this.#maintenance.run(task),
+      onReplaced: (segment) => this.#unlinkLater(segment),
+      onError: (error) => this.#writer.fail(error),
     });
   }
 
@@ -305,6 +339,100 @@ export class PartitionLog implements AsyncDisposable {
     });
   }
 
+  /**
+   * Moves the log start offset up to `offset`, at most to the high watermark, and answers once that is
+   * durable. Segments that lie below it go with the next retention pass. A crash before the answer
+   * leaves the old log start offset or the new one.
+   */
+  deleteRecordsBefore(offset: number): Promise<DeleteRecordsResult> {
+    return this.#maintenance.run(async (): Promise<DeleteRecordsResult> => {
+      const { stopped } = this.#writer;
+      if (stopped !== null) return this.#reader.deletionFailure('KAFKA_STORAGE_ERROR', stopped);
+      const { highWatermark } = this.#offsets;
+      if (!(Number.isSafeInteger(offset) && offset >= 0 && offset <= highWatermark)) {
+        const range = `offset ${offset} is outside [0, ${highWatermark}]`;
+        return this.#reader.deletionFailure('OFFSET_OUT_OF_RANGE', range);
+      }
+      this.#moveLogStart(offset as Offset);
+      try {
+        await this.#options.checkpoint?.();
+      } catch (error) {
+        return this.#reader.deletionFailure('KAFKA_STORAGE_ERROR', String(error));
+      }
+      return { ok: true, logStartOffset: this.#offsets.logStartOffset };
+    });
+  }
+
+  /**
+   * What compaction may work on; `checkpoint` is where it came to, null if that is not known. Null if
+   * the topic is not compacted or the log is offline. May throw an IoError.
+   */
+  cleanable(checkpoint: Offset | null): Cleanable | null {
+    return this.offline || this.#closing !== null ? null : this.#compaction.cleanable(checkpoint);
+  }
+
+  /**
+   * One pass of compaction; answers where the next one begins. Reads, appends and slices go on beside
+   * it. One at a time. Rejects with COMPACTION_ABORTED when the log is closed or cut meanwhile, with
+   * LOG_DAMAGED, or with an I/O error; then the log is as it was, or offline if it cannot be told. A
+   * crash inside leaves each segment as it was or replaced.
+   */
+  compact(options: CompactOptions): Promise<CleanResult> {
+    return this.#compaction.run(options);
+  }
+
+  /**
+   * Removes every batch that reaches `offset`, and answers the new log end: where the first of them
+   * began. Appends are refused meanwhile. Slices of what is cut fall short. Rejects with
+   * OFFSET_OUT_OF_RANGE below the log start offset, with LOG_OFFLINE, or with an I/O error, and then
+   * the log is offline. A crash inside leaves the log cut somewhere between its old end and the new.
+   */
+  truncateTo(offset: number): Promise<Offset> {
+    return this.#maintenance.run(() => this.#truncateTo(offset));
+  }
+
+  async #truncateTo(offset: number): Promise<Offset> {
+    const { logStartOffset, logEndOffset } = this.#offsets;
+    if (!(Number.isSafeInteger(offset) && offset >= logStartOffset)) {
+      const message = `offset ${offset} is below the log start offset ${logStartOffset}`;
+      throw new MillraceError(message, { code: 'OFFSET_OUT_OF_RANGE' });
+    }
+    if (offset >= logEndOffset) return logEndOffset;
+    await this.#writer.pause();
+    try {
+      const { stopped } = this.#writer;
+      if (stopped !== null) throw new MillraceError(stopped, { code: 'LOG_OFFLINE' });
+      this.#truncations++;
+      const end = await truncateLog(this.#truncateOptions(), offset as Offset);
+      const highWatermark = Math.min(this.#offsets.highWatermark, end) as Offset;
+      const { state } = this.#transactions;
+      const lastStable = state.lastStableOffset(logStartOffset, highWatermark) as Offset;
+      this.#offsets.move(logStartOffset, lastStable, highWatermark, end);
+      return end;
+    } catch (error) {
+      this.#writer.fail(error);
+      throw error;
+    } finally {
+      this.#writer.resume();
+    }
+  }
+
+  #truncateOptions(): TruncateLogOptions {
+    const { env, dir, checkpoint } = this.#options;
+    return {
+      env,
+      dir,
+      files: this.#files,
+      segments: this.#segments,
+      producers: this.#producers,
+      epochs: this.#epochs,
+      transactions: this.#transactions,
+      flusher: this.#flusher,
+      checkpoint: (truncatedTo) => checkpoint?.(truncatedTo) ?? Promise.resolve(),
+      onDeleted: (segment) => this.#unlinkLater(segment),
+    };
+  }
+
   /** Whether the epoch file holds what the log does; only then may a recovery point be recorded. */
   epochsWritten(): Promise<boolean> {
     return this.#files.epochsWritten();
@@ -315,7 +443,7 @@ export class PartitionLog implements AsyncDisposable {
    * stay valid. Answers whether the next start may trust the directory. Idempotent.
    */
   close(): Promise<boolean> {
-    this.#closing ??= this.#maintenance.run(() => this.#close());
+    this.#closing ??= this.#closeInTurn();
     return this.#closing;
   }
 
@@ -335,6 +463,14 @@ export class PartitionLog implements AsyncDisposable {
       await this.#files.epochsWritten();
       this.#closeFiles();
     });
+    await this.#compaction.idle();
+  }
+
+  async #closeInTurn(): Promise<boolean> {
+    // Compaction looks at #closing, which is set by now, before each step.
+    const clean = await this.#maintenance.run(() => this.#close());
+    await this.#compaction.idle();
+    return clean;
   }
 
   async #close(): Promise<boolean> {
@@ -372,7 +508,7 @@ export class PartitionLog implements AsyncDisposable {
 
   /** Renames the `count` oldest segments; they are unlinked later. The active one always stays. */
   #deleteOldest(count: number): number {
-    const { reaper, logger, dir } = this.#options;
+    const { logger, dir } = this.#options;
     let deleted = 0;
     while (deleted < count && this.#segments.count > 1) {
       const segment = this.#segments.first;
@@ -383,10 +519,7 @@ export class PartitionLog implements AsyncDisposable {
       this.#segments.remove(segment);
       this.#flusher.forget(segment);
       this.#transactions.drop(segment.baseOffset);
-      reaper.schedule(this.#config.fileDeleteDelayMs, async () => {
-        await segment.unlinkDeleted();
-        this.#files.removeSnapshot(segment.baseOffset);
-      });
+      this.#unlinkLater(segment, () => this.#files.removeSnapshot(segment.baseOffset));
       deleted++;
     }
     if (deleted > 0) {
@@ -394,6 +527,13 @@ export class PartitionLog implements AsyncDisposable {
       logger.info('segments deleted', { dir, count: deleted, logStartOffset });
     }
     return deleted;
+  }
+
+  #unlinkLater(segment: Segment, then: () => void = () => {}): void {
+    this.#options.reaper.schedule(this.#config.fileDeleteDelayMs, async () => {
+      await segment.unlinkDeleted();
+      then();
+    });
   }
 
   /** The log start only rises; it carries the offsets above it along. */

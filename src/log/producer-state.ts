@@ -42,6 +42,12 @@ export interface ProducerEntry {
   readonly batches: readonly KeptBatch[];
 }
 
+export interface LastBatch {
+  /** Last offset of the last data batch; null: the last was a marker, of `epoch`. */
+  readonly dataOffset: Offset | null;
+  readonly epoch: number;
+}
+
 /** What producer state needs to know of a batch with its final offsets. */
 export interface ProducerBatch {
   readonly producerId: number;
@@ -111,6 +117,15 @@ export class ProducerState {
       if (then !== undefined) entries.push(then);
     }
     return entries;
+  }
+
+  /** What compaction keeps of each producer, so that its state can be made from the log. */
+  lastBatches(): ReadonlyMap<number, LastBatch> {
+    const last = new Map<number, LastBatch>();
+    for (const [producerId, { batches, epoch }] of this.#entries) {
+      last.set(producerId, { dataOffset: batches[batches.length - 1]?.lastOffset ?? null, epoch });
+    }
+    return last;
   }
 
   /** Whether a batch from a client follows what was appended; pending appends count. */

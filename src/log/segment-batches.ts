@@ -29,6 +29,8 @@ export interface SegmentBatchesOptions {
   readonly from: number;
   /** Whether the CRCs are checked. */
   readonly check: boolean;
+  /** Bytes of one step, unless one batch is larger. */
+  readonly stepBytes?: number;
 }
 
 export class SegmentBatches {
@@ -42,9 +44,13 @@ export class SegmentBatches {
   nextOffset: number;
   #segment: Segment;
   #flags: number;
-  #bytes: Uint8Array = Buffer.allocUnsafe(STEP_BYTES);
+  #stepBytes: number;
+  #bytes: Uint8Array;
 
-  constructor(segment: Segment, { from, check }: SegmentBatchesOptions) {
+  constructor(segment: Segment, { from, check, stepBytes = STEP_BYTES }: SegmentBatchesOptions) {
+    assert(stepBytes > 0 && stepBytes <= STEP_BYTES, 'a bounded step');
+    this.#stepBytes = stepBytes;
+    this.#bytes = Buffer.allocUnsafe(stepBytes);
     this.#segment = segment;
     this.#flags = WALK_SPARSE_OFFSETS | (check ? WALK_CRC : 0);
     this.nextOffset = Math.max(from, segment.baseOffset);
@@ -59,7 +65,7 @@ export class SegmentBatches {
   step(): boolean {
     this.count = 0;
     this.damaged = null;
-    const read = this.#segment.read(this.nextOffset, STEP_BYTES, { minOneMessage: true });
+    const read = this.#segment.read(this.nextOffset, this.#stepBytes, { minOneMessage: true });
     if (read.status === 'damaged') this.damaged = read.range;
     if (read.status !== 'ok') return false;
     const { slice, firstBatch } = read;

@@ -93,6 +93,13 @@ export function deriveLogConfig(
 /** The config of a topic without overrides on a broker without settings. */
 export const defaultLogConfig: LogConfig = toLogConfig(topicConfigTable.parse([]).values);
 
+/** Longest life of an active segment: what is in it is not compacted, so no longer than that may wait. */
+export function segmentMsMax({ cleanupCompact, segmentMs, compactionLagMaxMs }: LogConfig): number {
+  return cleanupCompact && compactionLagMaxMs > 0
+    ? Math.min(segmentMs, compactionLagMaxMs)
+    : segmentMs;
+}
+
 export type ConfigSource = 'DYNAMIC_TOPIC_CONFIG' | 'STATIC_BROKER_CONFIG' | 'DEFAULT_CONFIG';
 
 export interface DescribedSynonym {

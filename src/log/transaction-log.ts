@@ -31,6 +31,7 @@ import { formatFileName, parseFileName } from '../segment/names.js';
 import type { Segment } from '../segment/segment.js';
 import type { SegmentList } from '../segment/segment-list.js';
 import type { LogFiles } from './log-files.js';
+import type { ProducerEntry } from './producer-state.js';
 import type { AbortedTransaction } from './results.js';
 import { SegmentBatches } from './segment-batches.js';
 import { endTxnRecordOf, foldTransaction } from './transaction-fold.js';
@@ -49,9 +50,9 @@ export interface TransactionLogOptions {
 const NONE: readonly AbortedTransaction[] = [];
 
 export class TransactionLog {
-  readonly state: TransactionState;
   readonly #options: TransactionLogOptions;
   /** By base offset; of segments that have entries or a file. */
+  #state: TransactionState;
   readonly #indexes = new Map<number, TransactionIndex>();
   /** Those of an earlier run that were not read yet. */
   readonly #unread = new Set<number>();
@@ -62,7 +63,7 @@ export class TransactionLog {
 
   constructor(options: TransactionLogOptions) {
     this.#options = options;
-    this.state = options.state;
+    this.#state = options.state;
     for (const name of options.env.readdir(options.dir)) {
       const parsed = parseFileName(name);
       if (parsed === null || parsed.kind !== 'txnindex' || parsed.state !== 'live') continue;
@@ -70,6 +71,15 @@ export class TransactionLog {
       this.#unread.add(parsed.baseOffset);
     }
     this.#hasTransactions = this.#bases.length > 0 || options.state.openCount > 0;
+  }
+
+  get state(): TransactionState {
+    return this.#state;
+  }
+
+  /** After the log was cut: the transactions that are open at its end. */
+  reopen(producers: readonly ProducerEntry[]): void {
+    this.#state = TransactionState.from(producers);
   }
 
   /** A transaction was seen in this log. */
@@ -173,6 +183,11 @@ export class TransactionLog {
     this.#indexes.delete(baseOffset);
     this.#unread.delete(baseOffset);
     this.#unlist(baseOffset);
+  }
+
+  /** Before the files of a segment get other names. */
+  preload(baseOffset: number): void {
+    if (this.#indexes.has(baseOffset)) this.#read(baseOffset);
   }
 
   /** The file of a segment was replaced: it is read anew. */
