@@ -1,7 +1,8 @@
 /**
- * Finds the next good batch behind damage, by its place: the length field of the damaged batch first,
- * then byte by byte. A batch that is found inside what the damaged batch claims as its own is not
- * taken at its word, because record values may hold whole batches (a topic of backups does):
+ * Finds the next good batch behind damage, by its place: where the CRC of the damaged batch is good, for
+ * then its length alone is wrong; else at the end that it claims; else byte by byte. A batch that is
+ * found inside what the damaged batch claims as its own is not taken at its word, because record
+ * values may hold whole batches (a topic of backups does):
  *
  *     | damaged header | ... value that is a batch ... | torn        unclear
  *     | damaged header with a wrong length | good | good | ...       valid
@@ -12,6 +13,7 @@
 
 import type { EnvFile } from '../file/env.js';
 import {
+  crcOf,
   lastOffsetDeltaOf,
   lengthOf,
   magicOf,
@@ -19,10 +21,10 @@ import {
   recordsCountOf,
   sizeOf,
 } from '../record/batch-view.js';
-import { WALK_CRC, WALK_SPARSE_OFFSETS, walkBatches, walkOut } from '../record/batch-walk.js';
+import { crc32c } from '../record/checksum.js';
 import {
+  ATTRIBUTES,
   HEADER_SIZE,
-  LENGTH,
   LENGTH_MIN,
   LOG_OVERHEAD,
   MAGIC,
@@ -46,6 +48,8 @@ export type Follower =
 
 export function findFollower(file: EnvFile, damage: number, bounds: ResyncBounds): Follower {
   const claimedEnd = claimedEndOf(file, damage, bounds);
+  const shorterEnd = shorterEndOf(file, damage, Math.min(claimedEnd, bounds.end), bounds);
+  if (shorterEnd !== -1) return { kind: 'valid', position: shorterEnd };
   if (claimedEnd === bounds.end) return { kind: 'none' };
   const found = claimedEnd > damage && claimedEnd < bounds.end ? claimedEnd : -1;
   if (found !== -1 && isFollower(file, found, bounds)) return { kind: 'valid', position: found };
@@ -54,7 +58,7 @@ export function findFollower(file: EnvFile, damage: number, bounds: ResyncBounds
   for (;;) {
     const candidate = nextCandidate(file, at, bounds);
     if (candidate === -1) return { kind: unclear ? 'unclear' : 'none' };
-    if (candidate >= claimedEnd || isFollowed(file, damage, candidate, claimedEnd, bounds)) {
+    if (candidate >= claimedEnd || crosses(file, candidate, claimedEnd, bounds)) {
       return { kind: 'valid', position: candidate };
     }
     unclear = true;
@@ -70,22 +74,39 @@ function claimedEndOf(file: EnvFile, position: number, bounds: ResyncBounds): nu
   return position + sizeOf(header, 0);
 }
 
-/** Whether `candidate`, inside the claimed extent of the damaged batch, is a batch of the log. */
-function isFollowed(
+/**
+ * Where the damaged batch ends in truth, if its length alone is wrong: before a batch inside of what it
+ * claims, up to which its CRC is good; -1 if there is none. One pass over the claimed bytes.
+ */
+function shorterEndOf(
   file: EnvFile,
   damage: number,
+  claimedEnd: number,
+  bounds: ResyncBounds,
+): number {
+  let at = damage + HEADER_SIZE;
+  if (claimedEnd <= at) return -1;
+  const header = new Uint8Array(HEADER_SIZE);
+  if (file.pread(header, 0, HEADER_SIZE, damage) < HEADER_SIZE) return -1;
+  let crc = crc32c(header, ATTRIBUTES, HEADER_SIZE - ATTRIBUTES);
+  for (let from = at; ; from = at + 1) {
+    const candidate = nextCandidate(file, from, bounds, claimedEnd);
+    if (candidate === -1) return -1;
+    const bytes = new Uint8Array(candidate - at);
+    if (file.pread(bytes, 0, bytes.length, at) < bytes.length) return -1;
+    crc = crc32c(bytes, 0, bytes.length, crc);
+    if (crc === crcOf(header, 0)) return candidate;
+    at = candidate;
+  }
+}
+
+/** Whether good batches lead from `candidate`, inside the claimed extent, across its end. */
+function crosses(
+  file: EnvFile,
   candidate: number,
   claimedEnd: number,
   bounds: ResyncBounds,
 ): boolean {
-  const bytes = new Uint8Array(candidate - damage);
-  if (bytes.length >= HEADER_SIZE && file.pread(bytes, 0, bytes.length, damage) === bytes.length) {
-    const length = bytes.length - LOG_OVERHEAD;
-    new DataView(bytes.buffer).setInt32(LENGTH, length);
-    bytes[MAGIC] = MAGIC_V2;
-    const flags = WALK_CRC | WALK_SPARSE_OFFSETS;
-    if (walkBatches(bytes, 0, bytes.length, walkOut(1), flags) === 1) return true;
-  }
   const scan = new BatchScan(file, candidate, bounds.end);
   while (scan.position <= claimedEnd && scan.step());
   return scan.position > claimedEnd;
@@ -98,15 +119,21 @@ function isFollower(file: EnvFile, position: number, bounds: ResyncBounds): bool
   return isPlausible(header, 0, position, bounds) && isBatchAt(file, position, bounds.end);
 }
 
-/** The first good batch at or after `from`, or -1. */
-function nextCandidate(file: EnvFile, from: number, bounds: ResyncBounds): number {
+/** The first good batch that begins in [from, until), or -1. */
+function nextCandidate(
+  file: EnvFile,
+  from: number,
+  bounds: ResyncBounds,
+  until = bounds.end,
+): number {
   const window = Buffer.allocUnsafe(Math.min(WINDOW_SIZE, Math.max(0, bounds.end - from)));
-  for (let base = from; base + HEADER_SIZE <= bounds.end; ) {
+  for (let base = from; base < until && base + HEADER_SIZE <= bounds.end; ) {
     const size = file.pread(window, 0, Math.min(window.length, bounds.end - base), base);
     if (size < HEADER_SIZE) return -1;
     const last = size - HEADER_SIZE;
     for (let at = nextMagic(window, 0, size); at !== -1 && at <= last; ) {
       const position = base + at;
+      if (position >= until) return -1;
       if (isPlausible(window, at, position, bounds) && isBatchAt(file, position, bounds.end)) {
         return position;
       }

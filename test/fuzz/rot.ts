@@ -232,6 +232,9 @@ export class RotBench {
     if (name === 'meta.properties' && problem.includes('belongs to node')) {
       return 'meta.properties: node.id, the start is refused';
     }
+    if (name.endsWith('.timeindex') && problem.startsWith('largest time')) {
+      return '.timeindex: which of several batches with the largest time';
+    }
     if (name === 'leader-epoch-checkpoint' && problem.startsWith('epoch of')) {
       return 'leader-epoch-checkpoint: digits';
     }
