@@ -7,10 +7,12 @@
  *     epochs     rename .tmp, sync the directory: EIO, reported and forgotten
  *     flusher    sync the directory: would succeed; fails, and takes the log offline
  *
- * It lasts as long as the Env: whoever opens the directory anew verifies what is there.
+ * It lasts as long as the Env: whoever opens the directory anew verifies what is there. A directory that
+ * could not be opened for want of descriptors was not synced either, but nothing of it was dropped.
  */
 
 import { dirname } from 'node:path';
+import { MillraceError } from '../base/errors.js';
 import { type Env, writeFileAtomic, writeFileAtomicSync } from './env.js';
 
 export function withLastingSyncErrors(inner: Env): Env {
@@ -19,6 +21,10 @@ export function withLastingSyncErrors(inner: Env): Env {
   const refuse = (path: string): void => {
     if (errors.has(path)) throw errors.get(path);
   };
+  const keep = (path: string, error: unknown): void => {
+    const untried = error instanceof MillraceError && error.code === 'TOO_MANY_FILES';
+    if (!untried) errors.set(path, error);
+  };
   const env: Env = {
     ...inner,
     async syncDir(path) {
@@ -26,7 +32,7 @@ export function withLastingSyncErrors(inner: Env): Env {
       try {
         await inner.syncDir(path);
       } catch (error) {
-        errors.set(path, error);
+        keep(path, error);
         throw error;
       }
       // One that failed meanwhile may have dropped what this one was to cover.
@@ -37,7 +43,7 @@ export function withLastingSyncErrors(inner: Env): Env {
       try {
         inner.syncDirSync(path);
       } catch (error) {
-        errors.set(path, error);
+        keep(path, error);
         throw error;
       }
     },
