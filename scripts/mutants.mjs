@@ -76,7 +76,9 @@ async function main() {
   }
   const red = [];
   await share([...named.values()], trees, async ({ test, native }, tree) => {
-    const failure = await run(tree, test, native ?? true);
+    let failure = await run(tree, test, native ?? true);
+    // Twice: some tests measure time, and the machine may have others at work.
+    if (failure !== null) failure = await run(tree, test, native ?? true);
     if (failure !== null) red.push(`${test}: ${failure}`);
   });
   for (const failure of red) console.error(`ERROR red without a fault: ${failure}`);
@@ -148,6 +150,8 @@ async function runSuite(tree) {
 function run(tree, test, native) {
   const file = join(tree, 'dist-test', test.replace(/\.ts$/, '.js'));
   const env = { ...process.env, MILLRACE_VERIFY: '1', MILLRACE_NATIVE: native ? '' : '0', CI: '' };
+  env.MILLRACE_FUZZ_MS = '1500';
+  env.TAP_BAIL = '1';
   // The bound is ours: a busy machine is no failure.
   env.TAP_TIMEOUT = `${2 * (TEST_MS_MAX / 1000)}`;
   delete env.NODE_TEST_CONTEXT;

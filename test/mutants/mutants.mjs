@@ -321,7 +321,7 @@ export const mutants = [
     file: 'src/index/offset-index.ts',
     search: 'this.positionAt(count - 1) >= position',
     replace: 'this.positionAt(count - 1) > position',
-    tests: ['test/index/sparse-index.test.ts', segment],
+    tests: ['test/mutants/index.test.ts', segment],
   },
   {
     name: 'index trusted without the header check',
