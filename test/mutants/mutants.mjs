@@ -15,6 +15,8 @@ const segment = 'test/segment/segment.test.ts';
 const segmentRecovery = 'test/segment/recovery.test.ts';
 const pure = 'test/segment/pure.test.ts';
 const logFile = 'test/file/log-file.test.ts';
+const crash = 'test/fault/crash.test.ts';
+const compaction = 'test/log/compaction.test.ts';
 const connection = 'test/net/connection.test.ts';
 
 export const mutants = [
@@ -47,7 +49,7 @@ export const mutants = [
     file: 'src/log/flusher.ts',
     search: 'await entry.segment?.flush();',
     replace: '',
-    tests: [partitionLog],
+    tests: [crash],
   },
   {
     name: 'durable roll does not wait for the sync',
@@ -82,7 +84,7 @@ export const mutants = [
     file: 'src/log/log-manager.ts',
     search: 'await env.syncDir(dir.path);\n      this.#logs.set(name, { log, dir });',
     replace: 'this.#logs.set(name, { log, dir });',
-    tests: [logManager],
+    tests: [crash],
   },
   {
     name: 'clean-shutdown marker stays',
@@ -224,7 +226,7 @@ export const mutants = [
     name: 'short vectored write ignored',
     file: 'src/file/env.ts',
     search: 'if (count > 0) rest[0] = (rest[0] as Uint8Array).subarray(count);',
-    replace: '',
+    replace: 'if (count > 0) rest.shift();',
     native: false,
     tests: ['test/mutants/short-write.test.ts'],
   },
@@ -347,8 +349,8 @@ export const mutants = [
   {
     name: 'search misses an equal key',
     file: 'src/index/search.ts',
-    search: 'if (table.keyAt(middle) <= target) from = middle;',
-    replace: 'if (table.keyAt(middle) < target) from = middle;',
+    search: 'if (table.keyAt(slot) <= target) from = slot;',
+    replace: 'if (table.keyAt(slot) < target) from = slot;',
     tests: ['test/index/search.test.ts'],
   },
   // Reads
@@ -407,7 +409,50 @@ export const mutants = [
     file: 'src/log/segment-retention.ts',
     search: 'const maxTimestampMs = await segment.confirmMaxTimestampMs();',
     replace: 'const { maxTimestampMs } = segment;',
-    tests: [retention],
+    tests: ['test/mutants/retention.test.ts'],
+  },
+  // Compaction and truncation
+  {
+    name: 'compaction drops the newest',
+    file: 'src/log/compaction/clean-log.ts',
+    search: 'return record.offset >= this.#map.get(key) &&',
+    replace: 'return record.offset > this.#map.get(key) &&',
+    tests: [compaction],
+  },
+  {
+    name: 'tombstone dropped early',
+    file: 'src/log/compaction/clean-log.ts',
+    search: 'hasDeleteHorizon(bytes, at) && baseTimestampOf(bytes, at) <= nowMs;',
+    replace: 'hasDeleteHorizon(bytes, at) && baseTimestampOf(bytes, at) > 0;',
+    tests: [compaction],
+  },
+  {
+    name: 'marker of an aborted transaction dropped early',
+    file: 'src/log/compaction/clean-log.ts',
+    search: 'if (undone && (!isControl || isPastHorizon)) {',
+    replace: 'if (undone) {',
+    tests: [compaction],
+  },
+  {
+    name: 'undecided records compacted',
+    file: 'src/log/compaction/cleanable.ts',
+    search: 'Math.min(lastStableOffset, recoveryPoint, active.baseOffset)',
+    replace: 'Math.min(lastStableOffset + 1e9, recoveryPoint, active.baseOffset)',
+    tests: [compaction],
+  },
+  {
+    name: 'old segments go before the name of the new one is durable',
+    file: 'src/log/compaction/swap-segments.ts',
+    search: 'cleaned.toSwap();\n  await env.syncDir(dir);',
+    replace: 'cleaned.toSwap();',
+    tests: [compaction, crash],
+  },
+  {
+    name: 'recovery point stays above a truncation',
+    file: 'src/log/truncation.ts',
+    search: 'flusher.truncateTo(target.baseOffset);',
+    replace: '',
+    tests: ['test/log/truncation.test.ts', crash],
   },
   // Network
   {
