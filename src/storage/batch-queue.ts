@@ -32,7 +32,7 @@ export interface RecordInput {
   /** Null is a tombstone. */
   readonly value?: Uint8Array | null;
   readonly headers?: readonly RecordHeader[];
-  /** Milliseconds; now where not given. */
+  /** Milliseconds; when its batch was begun where not given: in this tick. */
   readonly timestamp?: number;
 }
 
@@ -57,6 +57,8 @@ export class BatchQueue {
   /** Of the records in the builder; null while it is empty. */
   #open: PendingBatch | null = null;
   #tickQueued = false;
+  /** When the open batch was begun: the time of its records that have none of their own. */
+  #nowMs = 0;
   /** Handed to the partition log since its last write. */
   #unwrittenBytes = 0;
   /** With `each`: the append before the next one. */
@@ -128,7 +130,7 @@ export class BatchQueue {
     }
     const base = this.#partition.logEndOffset;
     let last = this.#open;
-    for (const record of records) last = this.#add(record);
+    for (const record of records) last = this.#add(record, true);
     this.#seal(true);
     this.#partition.writeQueued();
     this.#unwrittenBytes = 0;
@@ -166,13 +168,14 @@ export class BatchQueue {
     await this.#last;
   }
 
-  #add(record: RecordInput): PendingBatch {
+  #add(record: RecordInput, sync = false): PendingBatch {
     this.#checkOpen();
     const builder = this.#builder;
-    const { timestamp = this.#options.clock.nowMs(), key, value, headers } = record;
+    if (this.#open === null) this.#nowMs = this.#options.clock.nowMs();
+    const { timestamp = this.#nowMs, key, value, headers } = record;
     const one = { timestamp, key: key ?? null, value: value ?? null, headers: headers ?? NONE };
     if (!builder.append(one)) {
-      this.#seal();
+      this.#seal(sync);
       builder.append(one);
     }
     this.#open ??= this.#begin();

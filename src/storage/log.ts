@@ -62,6 +62,8 @@ export class Log extends EventEmitter<LogEvents> implements AsyncDisposable {
   readonly #queue: BatchQueue;
   readonly #readers = new Set<BatchReader>();
   readonly #unsubscribe: () => void;
+  /** While the log is cut: a map of what is cut would end the process. */
+  #cutting = 0;
   #offlineSaid = false;
   #closing: Promise<void> | null = null;
 
@@ -154,6 +156,30 @@ export class Log extends EventEmitter<LogEvents> implements AsyncDisposable {
     }
   }
 
+  /**
+   * Removes the records from `offset` on, and whole batches: answers the new log end, which may be
+   * lower than asked for. Views that readers gave out are dead. Appends are refused meanwhile.
+   */
+  async truncateTo(offset: number): Promise<Offset> {
+    this.#queue.write();
+    this.#cutting++;
+    try {
+      for (const reader of this.#readers) reader.dropWindow();
+      return await this.#partition.truncateTo(offset);
+    } finally {
+      this.#cutting--;
+      this.#maybeOffline();
+    }
+  }
+
+  /** Removes the records below `offset`; answers the new log start. Files go when they are empty. */
+  async deleteRecordsBefore(offset: number): Promise<Offset> {
+    this.#queue.write();
+    const result = await this.#partition.deleteRecordsBefore(offset);
+    if (!result.ok) throw answerError(result.error, result.message);
+    return result.logStartOffset;
+  }
+
   get stats(): LogStats {
     const partition = this.#partition;
     return {
@@ -194,7 +220,7 @@ export class Log extends EventEmitter<LogEvents> implements AsyncDisposable {
     const reader = new BatchReader({
       ...options,
       partition: this.#partition,
-      mmap: () => this.#options.mmap,
+      mmap: () => this.#options.mmap && this.#cutting === 0,
       onClose: (closed) => this.#readers.delete(closed),
     });
     this.#readers.add(reader);

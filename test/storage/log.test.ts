@@ -225,11 +225,13 @@ t.test('appendSync answers offsets, and what was appended before comes first', a
       if (durability === 'each') t.ok(log.stats.segmentCount > 0);
     }
     t.equal(log.appendSync([{ value: null }, { value: null }]), base + 30);
-    t.equal((await readAll(log)).length, base + 32);
+    const large = Array.from({ length: 10 }, () => ({ value: Buffer.alloc(900, 'y') }));
+    t.equal(log.appendSync(large), base + 32, 'over several batches');
+    t.equal((await readAll(log)).length, base + 42);
     t.throws(() => log.appendSync({ value: Buffer.alloc(2 << 20) }), { code: 'APPEND_REFUSED' });
     await log.close();
     const again = await open(t, dir);
-    t.equal(again.stats.logEndOffset, base + 32);
+    t.equal(again.stats.logEndOffset, base + 42);
   }
   const group = await open(t, tempDir(t), { durability: 'group' });
   t.throws(() => group.appendSync({ value: null }), { code: 'NOT_SUPPORTED' });
@@ -246,7 +248,7 @@ t.test('a failure that nobody awaits comes out of the next flush, once', async (
   await log.flush();
 });
 
-t.test('look-up by time', async (t) => {
+t.test('look-up by time, deletion of the head, truncation of the tail', async (t) => {
   const dir = tempDir(t);
   const log = await open(t, dir, { segmentBytes: 2048, batchBytesMax: 512 });
   for (let i = 0; i < 100; i++) {
@@ -255,6 +257,20 @@ t.test('look-up by time', async (t) => {
   await log.flush();
   t.match(log.offsetForTimestamp(1042), { offset: 42, timestampMs: 1042 });
   t.equal(log.offsetForTimestamp(5000), null);
+  t.equal(await log.deleteRecordsBefore(10), 10);
+  await t.rejects(log.deleteRecordsBefore(1000), { code: 'OFFSET_OUT_OF_RANGE' });
+  t.equal((await readAll(log))[0]?.[0], 10);
+  const reader = log.read();
+  await reader.next();
+  const end = await log.truncateTo(50);
+  t.ok(end <= 50 && end > 40);
+  const rest: number[] = [];
+  for await (const batch of reader) for (const { offset } of batch) rest.push(offset);
+  t.equal(rest.at(-1), end - 1, 'a pass goes on after a truncation');
+  t.equal(await log.append({ value: Buffer.from('new') }), end);
+  await log.close();
+  const again = await open(t, dir);
+  t.match(again.stats, { logStartOffset: 10, logEndOffset: end + 1 });
 });
 
 t.test('what rotted in a sealed segment is not handed out', async (t) => {
@@ -313,6 +329,7 @@ t.test('many partitions, and one alone that leaves the others as they are', asyn
   t.equal(await logs.open('events', 0), a);
   await Promise.all([a.append({ value: Buffer.from('a') }), b.append({ value: Buffer.from('b') })]);
   await b.append({ value: Buffer.from('b2') });
+  await b.deleteRecordsBefore(1);
   t.same(logs.list(), [
     { topic: 'events', partition: 0 },
     { topic: 'events', partition: 1 },
@@ -326,10 +343,7 @@ t.test('many partitions, and one alone that leaves the others as they are', asyn
     [0, 'a'],
     [1, 'a2'],
   ]);
-  t.same(await readAll(again.get('events', 1) as never), [
-    [0, 'b'],
-    [1, 'b2'],
-  ]);
+  t.same(await readAll(again.get('events', 1) as never), [[1, 'b2']]);
   t.ok(await again.delete('events', 1));
   t.notOk(await again.delete('events', 1));
   t.equal(again.get('events', 1), undefined);
