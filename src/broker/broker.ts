@@ -97,6 +97,7 @@ export class Broker {
         const store = MetadataStore.open({ env, clock, logger, dir });
         opened = new Controller({ store, settings: config, random, logger });
       },
+      scrubBytesPerSecond: config.values['log.scrub.bytes.per.second'],
       retentionCheckIntervalMs: config.values['log.retention.check.interval.ms'],
       checkpointIntervalMs: config.values['log.flush.offset.checkpoint.interval.ms'],
       cleaner: {

@@ -110,6 +110,11 @@ export const servedFields = {
     min: 1,
     doc: 'How often it is checked whether segments are to be deleted.',
   }),
+  'log.scrub.bytes.per.second': long({
+    default: 16 * MIB,
+    min: 0,
+    doc: 'How fast sealed segments are read again in the background to find damage before a client does; 0: never. (Not a Kafka config.)',
+  }),
   'max.connections': int({
     default: defaultNetLimits.connectionCountMax,
     min: 0,

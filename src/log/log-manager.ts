@@ -34,6 +34,7 @@ import { LogDir, type PartitionDirEntry } from './log-dir.js';
 import { LogFiles } from './log-files.js';
 import { formatDeletedDir, formatPartitionDir, type PartitionName } from './partition-dir.js';
 import { PartitionLog, type PartitionLogOptions } from './partition-log.js';
+import { Scrubber, type ScrubStats } from './scrubber.js';
 import { settleMeta } from './settle-meta.js';
 import type { LogConfig } from './topic-config.js';
 import { topicNameProblem } from './topic-name.js';
@@ -68,6 +69,8 @@ export interface LogManagerOptions {
   readonly cleaner?: Partial<CleanerSettings>;
   /** num.recovery.threads.per.data.dir: logs of a directory that are opened at a time. */
   readonly recoveryConcurrency?: number;
+  /** Of the scrubber (scrubber.ts); 0 where not given: there is none. */
+  readonly scrubBytesPerSecond?: number;
 }
 
 export interface BeforeLogs {
@@ -95,6 +98,8 @@ export interface PartitionDirectory {
 const RETENTION_CHECK_INTERVAL_MS = 300_000;
 const CHECKPOINT_INTERVAL_MS = 60_000;
 const RECOVERY_CONCURRENCY = 2;
+/** How long a sealed segment keeps its descriptor and its indexes in memory after a read, at least. */
+const UNLOAD_INTERVAL_MS = 60_000;
 
 /** What the directory's checkpoints and marker say of a log. */
 type LogStart = Pick<PartitionLogOptions, 'clean' | 'recoveryPoint' | 'logStartOffset'>;
@@ -131,6 +136,7 @@ export class LogManager implements AsyncDisposable {
   readonly #cleanerSettings: CleanerSettings;
   readonly #cleaner: LogCleaner;
   readonly #timers = new Set<Timer>();
+  readonly #scrubber: Scrubber | null;
   #closing: Promise<void> | null = null;
 
   /**
@@ -167,6 +173,10 @@ export class LogManager implements AsyncDisposable {
     this.clusterId = clusterId;
     this.nodeId = options.nodeId;
     this.#reaper = new FileReaper(options.clock, this.#logger);
+    const { env, clock, scrubBytesPerSecond: bytesPerSecond = 0 } = options;
+    const logs = (): readonly PartitionLog[] => this.logs().filter((log) => !log.offline);
+    const scrubbed = { env, clock, logger: this.#logger, bytesPerSecond, logs };
+    this.#scrubber = bytesPerSecond > 0 ? new Scrubber(scrubbed) : null;
     this.#cleanerSettings = { ...DEFAULT_CLEANER, ...options.cleaner };
     this.#cleaner = new LogCleaner(this.#logger, this.#cleanerSettings);
   }
@@ -179,6 +189,11 @@ export class LogManager implements AsyncDisposable {
   /** Partitions whose directory could not be opened, by `TOPIC-PARTITION`. */
   get failures(): ReadonlyMap<string, Error> {
     return this.#failures;
+  }
+
+  /** What the scrubber has read and found; null where there is none. */
+  get scrubStats(): ScrubStats | null {
+    return this.#scrubber?.stats ?? null;
   }
 
   getLog(topic: string, partition: number): PartitionLog | undefined {
@@ -318,6 +333,7 @@ export class LogManager implements AsyncDisposable {
 
   async #close(): Promise<void> {
     this.#stopTimers();
+    await this.#scrubber?.close();
     await this.#housekeeping.run(async () => {
       this.#reaper.close();
       const vouched = new Set(this.#clean);
@@ -455,6 +471,10 @@ export class LogManager implements AsyncDisposable {
     const { retentionCheckIntervalMs, checkpointIntervalMs } = this.#options;
     this.#every(retentionCheckIntervalMs ?? RETENTION_CHECK_INTERVAL_MS, () => this.runRetention());
     this.#every(checkpointIntervalMs ?? CHECKPOINT_INTERVAL_MS, () => this.checkpoint());
+    this.#every(UNLOAD_INTERVAL_MS, async () => {
+      for (const log of this.logs()) log.unloadIdle();
+    });
+    this.#scrubber?.start();
     const { enable, backoffMs } = this.#cleanerSettings;
     if (enable) this.#every(backoffMs, () => this.runCompaction());
   }

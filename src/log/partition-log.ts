@@ -199,6 +199,16 @@ export class PartitionLog implements AsyncDisposable {
     return this.#segments.count;
   }
 
+  /** In order; the last one is active. */
+  get segments(): readonly Segment[] {
+    return [...this.#segments];
+  }
+
+  /** Gives back memory and descriptors of sealed segments that were not read since the last call. */
+  unloadIdle(): void {
+    for (const segment of this.#segments) segment.unloadIfIdle();
+  }
+
   /** Base offset of the oldest segment; may be below the log start offset. */
   get firstSegmentOffset(): Offset {
     return this.#segments.first?.baseOffset ?? this.#offsets.logStartOffset;
