@@ -15,7 +15,6 @@ const segment = 'test/segment/segment.test.ts';
 const segmentRecovery = 'test/segment/recovery.test.ts';
 const pure = 'test/segment/pure.test.ts';
 const logFile = 'test/file/log-file.test.ts';
-const crash = 'test/fault/crash.test.ts';
 const compaction = 'test/log/compaction.test.ts';
 const connection = 'test/net/connection.test.ts';
 
@@ -49,7 +48,7 @@ export const mutants = [
     file: 'src/log/flusher.ts',
     search: 'await entry.segment?.flush();',
     replace: '',
-    tests: [crash],
+    tests: ['test/mutants/order.test.ts'],
   },
   {
     name: 'durable roll does not wait for the sync',
@@ -84,7 +83,7 @@ export const mutants = [
     file: 'src/log/log-manager.ts',
     search: 'await env.syncDir(dir.path);\n      this.#logs.set(name, { log, dir });',
     replace: 'this.#logs.set(name, { log, dir });',
-    tests: [crash],
+    tests: ['test/mutants/order.test.ts'],
   },
   {
     name: 'clean-shutdown marker stays',
@@ -445,14 +444,14 @@ export const mutants = [
     file: 'src/log/compaction/swap-segments.ts',
     search: 'cleaned.toSwap();\n  await env.syncDir(dir);',
     replace: 'cleaned.toSwap();',
-    tests: [compaction, crash],
+    tests: [compaction],
   },
   {
     name: 'recovery point stays above a truncation',
     file: 'src/log/truncation.ts',
     search: 'flusher.truncateTo(target.baseOffset);',
     replace: '',
-    tests: ['test/log/truncation.test.ts', crash],
+    tests: ['test/log/truncation.test.ts'],
   },
   // Network
   {
