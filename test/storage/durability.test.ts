@@ -125,6 +125,28 @@ t.test('each: a sync an append, and the next is not written before it', async (t
   gate.open = true;
 });
 
+t.test(
+  'each: appendSync has synced when it returns, and a sync that fails is thrown',
+  async (t) => {
+    const gate = new GatedEnv();
+    const log = await open(t, tempDir(t), {
+      env: gate.env,
+      durability: 'each',
+      segmentBytes: 4096,
+    });
+    for (let i = 0; i < 10; i++) {
+      log.appendSync({ value: Buffer.alloc(1000, `${i}`) });
+      t.ok(gate.blockingSyncCount > i);
+    }
+    t.ok(log.stats.segmentCount > 2);
+    gate.syncErrno = 'EIO';
+    t.throws(() => log.appendSync({ value: null }), { code: 'IO_ERROR' });
+    t.ok(log.stats.offline);
+    gate.syncErrno = null;
+    t.throws(() => log.appendSync({ value: null }), { code: 'KAFKA_STORAGE_ERROR' });
+  },
+);
+
 t.test('what was acknowledged survives the loss of the process, across rolls', async (t) => {
   for (const durability of ['group', 'each'] as const) {
     const [dir, crashed] = [tempDir(t), tempDir(t)];

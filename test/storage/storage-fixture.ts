@@ -73,8 +73,12 @@ export class GatedEnv {
   /** Paths of syncs that wait, in order. */
   readonly waiting: { readonly path: string; readonly go: (errno?: string) => void }[] = [];
   syncCount = 0;
+  /** On this thread. */
+  blockingSyncCount = 0;
   /** Let through at once, for the directory's own sake. */
   open = true;
+  /** Of syncs on this thread. */
+  syncErrno: string | null = null;
   /** Of writes. */
   errno: string | null = null;
   readonly env: Env;
@@ -87,6 +91,12 @@ export class GatedEnv {
     const file = systemEnv.open(path, mode);
     if (!path.endsWith('.log')) return file;
     const datasync = file.datasync.bind(file);
+    const datasyncSync = file.datasyncSync.bind(file);
+    file.datasyncSync = () => {
+      this.blockingSyncCount++;
+      if (this.syncErrno !== null) throw new IoError('fdatasync', path, this.syncErrno);
+      datasyncSync();
+    };
     const pwritev = file.pwritev.bind(file);
     file.pwritev = (buffers, position) => {
       if (this.errno !== null) throw new IoError('pwritev', path, this.errno);
