@@ -126,6 +126,7 @@ export class Scrubber {
         recoveryPoint: next.baseOffset,
         indexIntervalBytes: 4096,
         indexBytesMax: 2 ** 31 - 1,
+        makeChecksums: true,
         onTurn: async (bytes) => {
           const dueMs = startMs + (bytes / bytesPerSecond) * 1000;
           await this.#pause(dueMs - clock.monotonicMs());

@@ -36,6 +36,8 @@ export interface VerifyLogFileOptions {
   readonly indexBytesMax: number;
   /** See CheckOptions. */
   readonly onBatches?: (batches: Float64Array, count: number) => void;
+  /** Checksums are made where there is no valid side file too: for writeChecksums. */
+  readonly makeChecksums?: boolean;
   /** Runs after about every MiB, with the bytes read so far; default: lets others have a turn. */
   readonly onTurn?: (bytesRead: number) => Promise<void> | undefined;
 }
@@ -51,6 +53,7 @@ export interface VerifiedLogFile {
   readonly wrong: readonly ByteRange[];
   /** As it was read. */
   readonly identity: LogIdentity;
+  /** Of its blocks; none without a valid side file, unless they were asked for. */
   readonly crcs: Uint32Array;
 }
 
@@ -69,13 +72,15 @@ export async function verifyLogFile(options: VerifyLogFileOptions): Promise<Veri
     const length = file.size();
     const identity = { baseOffset, length, modifiedMs: env.stat(path)?.modifiedMs ?? -1 };
     const { state, checksums } = loadChecksums(env, pathOf('checksum'), identity);
-    const fold = new ChecksumFold(length);
+    const folded = checksums !== null || options.makeChecksums === true ? length : 0;
+    const fold = new ChecksumFold(folded);
+    const observed = new FoldedFile(file, fold);
     let batchCount = 0;
     let recordCount = 0;
     const check = await checkSegmentInTurns(
       {
         ...options,
-        file: new FoldedFile(file, fold),
+        file: observed,
         size: length,
         onBatches(batches, count) {
           batchCount += count;
@@ -86,9 +91,9 @@ export async function verifyLogFile(options: VerifyLogFileOptions): Promise<Veri
           onBatches?.(batches, count);
         },
       },
-      onTurn === undefined ? undefined : () => onTurn(fold.position),
+      onTurn === undefined ? undefined : () => onTurn(observed.readEnd),
     );
-    fill(file, fold, length);
+    fill(file, fold, folded);
     const wrong = checksums === null ? [] : differingRanges(checksums, fold.crcs);
     return {
       size: length,
@@ -105,7 +110,7 @@ export async function verifyLogFile(options: VerifyLogFileOptions): Promise<Veri
   }
 }
 
-/** Writes the side file of a log that was found sound. */
+/** Writes the side file of a log that was found sound, with `makeChecksums`. */
 export async function writeChecksums(
   env: Env,
   dir: string,
@@ -130,6 +135,8 @@ function fill(file: EnvFile, fold: ChecksumFold, length: number): void {
 class FoldedFile implements EnvFile {
   readonly #file: EnvFile;
   readonly #fold: ChecksumFold;
+  /** The largest position read, in bytes. */
+  readEnd = 0;
 
   constructor(file: EnvFile, fold: ChecksumFold) {
     this.#file = file;
@@ -147,6 +154,7 @@ class FoldedFile implements EnvFile {
   pread(target: Uint8Array, targetOffset: number, length: number, position: number): number {
     const size = this.#file.pread(target, targetOffset, length, position);
     this.#fold.take(target, targetOffset, size, position);
+    this.readEnd = Math.max(this.readEnd, position + size);
     return size;
   }
 

@@ -23,6 +23,7 @@ function verify(dir: string) {
     recoveryPoint: NEXT,
     indexIntervalBytes: 4096,
     indexBytesMax: 1_000_000,
+    makeChecksums: true,
   });
 }
 
