@@ -109,7 +109,7 @@ async function share(items, trees, work) {
 
 async function tryMutant(mutant, tree) {
   const started = performance.now();
-  const output = join(tree, mutant.file.replace(/^src/, 'dist').replace(/\.ts$/, '.js'));
+  const output = outputOf(tree, mutant.file);
   writeFileSync(output, mutant.faulty);
   let killer = null;
   try {
@@ -193,8 +193,16 @@ function killGroup(child) {
   }
 }
 
+/** The name of the test, with that of the first check in it that failed. */
 function firstFailure(output) {
-  return /^not ok \d+ - (.*?)(?: # .*)?$/m.exec(output)?.[1] ?? null;
+  const name = / *not ok \d+ - (.*?)(?: # .*)?$/m.exec(output)?.[1];
+  const before = output.slice(0, output.search(/ *not ok \d+ - /));
+  const test = [...before.matchAll(/^# Subtest: (.*)$/gm)].at(-1)?.[1];
+  return name === undefined || test === undefined ? (name ?? null) : `${test}: ${name}`;
+}
+
+function outputOf(tree, file) {
+  return join(tree, file.replace(/^src/, 'dist').replace(/\.ts$/, '.js'));
 }
 
 /** The tree as it is (or as committed), compiled, with the installed packages and the addon. */
@@ -268,7 +276,12 @@ class Compiler {
       const text = ts.flattenDiagnosticMessageText(diagnostic.messageText, ' ');
       return { problem: `does not compile: ${text}` };
     }
-    return { faulty: faulty.code, sound: this.#emit(path, source).code };
+    const sound = this.#emit(path, source).code;
+    // What is written here must be what the build writes, but for the fault.
+    if (sound !== ts.sys.readFile(outputOf(this.#tree, file))) {
+      return { problem: `${file} is not compiled as the build does` };
+    }
+    return { faulty: faulty.code, sound };
   }
 
   #emit(path, text) {

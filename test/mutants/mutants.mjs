@@ -444,7 +444,7 @@ export const mutants = [
     file: 'src/log/compaction/swap-segments.ts',
     search: 'cleaned.toSwap();\n  await env.syncDir(dir);',
     replace: 'cleaned.toSwap();',
-    tests: [compaction],
+    tests: ['test/mutants/order.test.ts'],
   },
   {
     name: 'recovery point stays above a truncation',
