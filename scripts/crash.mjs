@@ -1,5 +1,6 @@
 // The fault proofs in full (test/fault, test/fuzz): crash states on a simulated disk, a fault at each
-// I/O call, rot of each bit and byte. Prints a table; exits 1 if there was a violation.
+// I/O call, rot of each bit and byte. Prints a table; exits 1 if there was a violation, or if the time was
+// over before all crash states were seen (on a slow machine some of the rest may be left, and is named).
 //
 //     npm run crash                      at least 100,000 crash states, under 5 minutes on 2 cores
 //     npm run crash -- --seed 7          other runs of the scenarios
@@ -36,7 +37,7 @@ const elapsed = () => (performance.now() - started) / 1000;
 
 await Promise.all(Array.from({ length: Number(values.workers) }, work));
 printTable();
-process.exit(violations.length > 0 || jobs.length > 0 ? 1 : 0);
+process.exit(violations.length > 0 || jobs.some(({ part }) => part === 'states') ? 1 : 0);
 
 async function work() {
   const worker = new Worker(join(root, 'dist-test/test/fault/crash-worker.js'));

@@ -361,18 +361,23 @@ class LogLoader {
     return epochs;
   }
 
-  /** Makes sure that there is a segment to append to, at or above the recovery point. */
+  /**
+   * Makes sure that there is a segment to append to, at or above the recovery point, and at or above the
+   * log start: what was deleted and not yet synced may be lost, its offsets are not given out again.
+   */
   async #ensureEnd(): Promise<Offset> {
     const { env, clock, logger, dir, config, recoveryPoint, logStartOffset } = this.#options;
     const last = this.#segments.last;
-    const end = last?.nextOffset ?? Math.max(recoveryPoint, logStartOffset);
-    if (last !== null && end >= recoveryPoint) return asOffset(end);
-    const baseOffset = asOffset(Math.max(end, recoveryPoint));
+    const bound = Math.max(recoveryPoint, logStartOffset);
+    const end = last?.nextOffset ?? bound;
+    if (last !== null && end >= bound) return asOffset(end);
+    const baseOffset = asOffset(Math.max(end, bound));
     if (last !== null) {
-      logger.error('the log ends before its recovery point and goes on above it', {
+      logger.error('the log ends before its recovery point or start and goes on above it', {
         dir,
         logEndOffset: end,
         recoveryPoint,
+        logStartOffset,
       });
       last.seal();
     }

@@ -52,6 +52,8 @@ export async function truncateLog(options: TruncateLogOptions, offset: Offset): 
   await options.checkpoint(target.baseOffset);
   for (let last = segments.last; last !== null && last !== target; last = segments.last) {
     last.renameDeleted();
+    // One by one: of renames in no order, a crash could leave a hole.
+    await env.syncDir(dir);
     segments.remove(last);
     flusher.forget(last);
     transactions.drop(last.baseOffset);

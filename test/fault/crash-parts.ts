@@ -47,15 +47,15 @@ const SCRIPT_SEED = 1;
 export function makeJobs(seed: number, statesWanted: number): Job[] {
   const jobs: Job[] = [];
   const runs = Math.ceil(statesWanted / STATES_PER_RUN / scenarios.length);
+  for (let run = 0; run < runs; run++) {
+    for (const { name } of scenarios) {
+      jobs.push({ part: 'states', name, seed: seed + run, count: STATES_PER_RUN });
+    }
+  }
   for (let from = 0; from < SHARES; from++) {
     for (const { name } of faultConfigs) jobs.push({ part: 'faults', name, from, step: SHARES });
     for (const name of corpusNames) {
       for (const mode of rotModes) jobs.push({ part: 'rot', name, mode, from, step: SHARES });
-    }
-  }
-  for (let run = 0; run < runs; run++) {
-    for (const { name } of scenarios) {
-      jobs.push({ part: 'states', name, seed: seed + run, count: STATES_PER_RUN });
     }
   }
   return jobs;

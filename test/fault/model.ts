@@ -19,6 +19,8 @@ export interface Attempt {
   readonly leaderEpoch: number;
   readonly timestampMs: number;
   readonly asked: number;
+  /** Of a compacted topic: keys of the records, and what the value of each begins with. */
+  readonly keyed: { readonly number: number; readonly keys: readonly string[] } | null;
   /** Infinity: not answered. */
   answered: number;
   /** Of the answer; -1 before it, or if it was an error. */
@@ -49,8 +51,10 @@ export class PartitionModel {
   readonly #durable: Mark[] = [];
   /** Offsets below may be gone, from the moment on. */
   readonly #starts: Mark[] = [];
-  /** Offsets at or above may be gone, from the moment on. */
-  readonly #ends: Mark[] = [];
+  /** Offsets below are gone, from the moment on. */
+  readonly #trims: Mark[] = [];
+  /** Offsets at or above may be gone, from the moment on; and are, from `answered` on. */
+  readonly #ends: (Mark & { answered: number })[] = [];
 
   constructor(name: string, generation: number, topicId: string, createAsked: number) {
     this.name = name;
@@ -61,7 +65,17 @@ export class PartitionModel {
 
   durableBelow(moment: number, offset: number): void {
     const last = this.#durable[this.#durable.length - 1];
-    if (last === undefined || offset > last.value) this.#durable.push({ moment, value: offset });
+    if (last?.value !== offset) this.#durable.push({ moment, value: offset });
+  }
+
+  /** What is below was deleted, and that was answered. */
+  trimmedTo(moment: number, offset: number): void {
+    this.#trims.push({ moment, value: offset });
+  }
+
+  /** Offsets below are gone at `moment`. */
+  trimmedStart(moment: number): number {
+    return largest(this.#trims, moment, (mark) => mark.value);
   }
 
   startMayRise(moment: number, offset: number): void {
@@ -70,7 +84,15 @@ export class PartitionModel {
 
   /** Every offset below was called durable before `moment`. */
   durableEnd(moment: number): number {
-    return largest(this.#durable, moment, (mark) => mark.value);
+    let end = 0;
+    const marks = [
+      ...this.#durable.map((mark) => ({ ...mark, cuts: false })),
+      ...this.#ends.map((mark) => ({ ...mark, cuts: true })),
+    ].sort((a, b) => a.moment - b.moment);
+    for (const { moment: at, value, cuts } of marks) {
+      if (at <= moment) end = cuts ? Math.min(end, value) : Math.max(end, value);
+    }
+    return end;
   }
 
   /** Offsets from here on have to be there at `moment`. */
@@ -78,8 +100,21 @@ export class PartitionModel {
     return largest(this.#starts, moment, (mark) => mark.value);
   }
 
-  endMayFall(moment: number, offset: number): void {
-    this.#ends.push({ moment, value: offset });
+  /** A truncation is asked for; the answer is whom to tell when it is over. */
+  endMayFall(moment: number, offset: number): (answered: number) => void {
+    const mark = { moment, value: offset, answered: Number.POSITIVE_INFINITY };
+    this.#ends.push(mark);
+    return (answered) => {
+      mark.answered = answered;
+    };
+  }
+
+  /** It was cut off, and that was answered. */
+  isTruncated(attempt: Attempt, moment: number): boolean {
+    const end = attempt.baseOffset + attempt.recordsCount;
+    return this.#ends.some(
+      (mark) => mark.answered <= moment && mark.moment >= attempt.answered && mark.value < end,
+    );
   }
 
   /** What was acknowledged at `moment`, but for what was trimmed or truncated since. */
@@ -117,6 +152,7 @@ export class Model {
   /** Every partition that ever was, in order of creation. */
   readonly partitions: PartitionModel[] = [];
   readonly #byMessage = new Map<string, Attempt>();
+  readonly #byNumber = new Map<number, Attempt>();
 
   /** The one of that name that was created last. */
   current(name: string): PartitionModel | undefined {
@@ -132,7 +168,10 @@ export class Model {
 
   ask(
     partition: PartitionModel,
-    attempt: Pick<Attempt, 'bytes' | 'recordsCount' | 'leaderEpoch' | 'timestampMs' | 'asked'>,
+    attempt: Pick<
+      Attempt,
+      'bytes' | 'recordsCount' | 'leaderEpoch' | 'timestampMs' | 'asked' | 'keyed'
+    >,
   ): Attempt {
     const made: Attempt = {
       ...attempt,
@@ -144,12 +183,18 @@ export class Model {
     };
     partition.attempts.push(made);
     this.#byMessage.set(messageKey(attempt.bytes, 0), made);
+    if (attempt.keyed !== null) this.#byNumber.set(attempt.keyed.number, made);
     return made;
   }
 
   /** Whose batch this is; undefined: nobody's, so it was altered or made up. */
   attemptOf(bytes: Uint8Array, position: number): Attempt | undefined {
     return this.#byMessage.get(messageKey(bytes, position));
+  }
+
+  /** The batch of a compacted topic whose values begin with `number`. */
+  attemptOfNumber(number: number): Attempt | undefined {
+    return this.#byNumber.get(number);
   }
 }
 

@@ -135,7 +135,64 @@ async function killedRestarts(world: World): Promise<void> {
   await appends(world, 3, () => maybeFlush(world));
 }
 
+async function deleteRecords(world: World): Promise<void> {
+  await begin(world);
+  await appends(world, 25, async (step) => {
+    const { logStartOffset, highWatermark } = world.log(TOPIC);
+    if (step % 4 === 3) {
+      const offset = logStartOffset + world.random.below(highWatermark - logStartOffset + 1);
+      const deleted = world.deleteRecords(TOPIC, offset);
+      await world.append(TOPIC, shape(world));
+      await deleted;
+    }
+    if (step % 7 === 6) {
+      world.clock.advance(2000);
+      await world.retain();
+    }
+    await maybeFlush(world);
+  });
+}
+
+async function truncation(world: World): Promise<void> {
+  await begin(world);
+  await appends(world, 25, async (step) => {
+    const { logStartOffset, logEndOffset } = world.log(TOPIC);
+    if (step % 5 === 4) {
+      // Mostly a little: a follower that was ahead of its leader.
+      const depth = world.random.below(world.random.below(3) === 0 ? logEndOffset : 12);
+      await world.truncate(TOPIC, Math.max(logStartOffset, logEndOffset - depth));
+      world.clock.advance(1200);
+    }
+    if (step % 6 === 5) await world.checkpoint();
+    await maybeFlush(world);
+  });
+}
+
+async function compaction(world: World): Promise<void> {
+  await begin(world);
+  for (let step = 0; step < 24; step++) {
+    await world.burst(TOPIC, 1 + world.random.below(3), { ...shape(world), idempotent: false });
+    if (step % 5 === 4) {
+      await world.flush(TOPIC);
+      world.clock.advance(3000);
+      const pass = world.compact();
+      await world.append(TOPIC, { ...shape(world), idempotent: false });
+      await pass;
+    }
+    if (step % 7 === 6) await world.checkpoint();
+    await maybeFlush(world);
+  }
+}
+
+const compacted = {
+  cleanupDelete: false,
+  cleanupCompact: true,
+  minCleanableDirtyRatio: 0,
+  fileDeleteDelayMs: 500,
+} as const;
+
 const retainBytes = { retentionBytes: 4000, fileDeleteDelayMs: 500 } as const;
+const retainDelay = { fileDeleteDelayMs: 500 } as const;
 const retainTime = { retentionMs: 9000, fileDeleteDelayMs: 500 } as const;
 
 export const scenarios: readonly Scenario[] = [
@@ -159,6 +216,24 @@ export const scenarios: readonly Scenario[] = [
   { name: 'checkpoints, durable', options: { config: DURABLE }, run: checkpoints },
   { name: 'create and delete', options: {}, run: createAndDelete },
   { name: 'create and delete, durable', options: { config: DURABLE }, run: createAndDelete },
+  { name: 'delete records', options: { config: retainDelay }, run: deleteRecords },
+  {
+    name: 'delete records, durable',
+    options: { config: { ...DURABLE, ...retainDelay } },
+    run: deleteRecords,
+  },
+  { name: 'truncate', options: { config: retainDelay }, run: truncation },
+  {
+    name: 'truncate, durable',
+    options: { config: { ...DURABLE, ...retainDelay } },
+    run: truncation,
+  },
+  { name: 'compaction', options: { config: compacted }, run: compaction },
+  {
+    name: 'compaction, durable',
+    options: { config: { ...DURABLE, ...compacted } },
+    run: compaction,
+  },
   { name: 'clean restarts', options: {}, run: cleanRestarts },
   { name: 'clean restarts, durable', options: { config: DURABLE }, run: cleanRestarts },
   { name: 'killed and restarted', options: {}, run: killedRestarts },

@@ -23,6 +23,7 @@ import {
   readInt64,
   sizeOf,
 } from '#src/record/batch-view.js';
+import { decodeBatch } from '#src/record/decode-batch.js';
 import { type CrashKind, keepsAllWrites } from '../support/crash-states.js';
 import type { DiskImage } from '../support/disk-image.js';
 import { SimulatedDisk } from '../support/simulated-disk.js';
@@ -41,6 +42,7 @@ export interface Expectation {
   readonly nowMs: number;
 }
 
+/** A batch; of a compacted topic, whose batches are made anew: a record. */
 export interface Served {
   readonly baseOffset: number;
   readonly lastOffset: number;
@@ -60,6 +62,8 @@ export interface Reading {
 }
 
 const READ = { maxBytes: 1 << 20, minOneMessage: true, isolation: 'read_uncommitted' } as const;
+const PROBE_NUMBER = 0xffffffff;
+const PROBE_KEY = 'probe';
 /** Errors that are stepped over one by one; a damaged tail reserves an offset per byte. */
 const CORRUPT_MAX = 200_000;
 
@@ -91,11 +95,15 @@ export function readLog(log: PartitionLog, model: Model): Reading {
       if (position + sizeOf(bytes, position) > size) break;
       const baseOffset = baseOffsetOf(bytes, position);
       const lastOffset = lastOffsetOf(bytes, position);
-      if (baseOffset > at) skipped.push(at);
+      if (baseOffset > at && !log.config.cleanupCompact) skipped.push(at);
       if (lastOffset < at) problems.push(`${at}: a batch of ${baseOffset}..${lastOffset} again`);
-      const attempt = model.attemptOf(bytes, position);
-      const good = attempt !== undefined && isStored(attempt, bytes, position, baseOffset);
-      served.push({ baseOffset, lastOffset, attempt: good ? attempt : undefined });
+      if (log.config.cleanupCompact) {
+        served.push(...recordsOf(bytes, position, model).filter((one) => one.baseOffset >= at));
+      } else {
+        const attempt = model.attemptOf(bytes, position);
+        const good = attempt !== undefined && isStored(attempt, bytes, position, baseOffset);
+        served.push({ baseOffset, lastOffset, attempt: good ? attempt : undefined });
+      }
       at = lastOffset + 1;
     }
     if (at <= from) {
@@ -104,6 +112,33 @@ export function readLog(log: PartitionLog, model: Model): Reading {
     }
   }
   return { served, corrupt, skipped, start, end, problems };
+}
+
+/** The records of a batch of a compacted topic, each with the batch that it was submitted in. */
+function recordsOf(bytes: Uint8Array, position: number, model: Model): Served[] {
+  const found: Served[] = [];
+  for (const record of decodeBatch(bytes, position)) {
+    const value = Buffer.from(record.value ?? []);
+    const attempt = value.length < 8 ? undefined : model.attemptOfNumber(value.readUInt32BE(0));
+    const good = attempt !== undefined && isRecordOf(attempt, value.readUInt32BE(4), record, value);
+    const { offset } = record;
+    found.push({ baseOffset: offset, lastOffset: offset, attempt: good ? attempt : undefined });
+  }
+  return found;
+}
+
+/** Whether it is the record with that index of the attempt, where it was appended. */
+function isRecordOf(
+  attempt: Attempt,
+  index: number,
+  record: { readonly offset: number; readonly key: Uint8Array | null },
+  value: Uint8Array,
+): boolean {
+  const key = record.key === null ? null : Buffer.from(record.key).toString();
+  if (attempt.keyed?.keys[index] !== key) return false;
+  if (attempt.outcome === 'acked' && record.offset !== attempt.baseOffset + index) return false;
+  const submitted = [...decodeBatch(attempt.bytes, 0)][index]?.value ?? [];
+  return Buffer.compare(Buffer.from(submitted), value) === 0;
 }
 
 /** What is wrong with a partition, as read; empty: nothing. */
@@ -123,13 +158,15 @@ export function judge(
     } else if (attempt.outcome === 'refused' && attempt.answered <= moment) {
       wrong.push(`${baseOffset}: a batch that was refused`);
     } else if (attempt.asked > moment) wrong.push(`${baseOffset}: a batch from the future`);
+    else if (partition.isTruncated(attempt, moment)) wrong.push(`${baseOffset}: was cut off`);
     byOffset.set(baseOffset, batch);
   }
   const durableEnd = partition.durableEnd(moment);
   for (const attempt of partition.acked(moment)) {
     const end = attempt.baseOffset + attempt.recordsCount;
     if (!allWrites && !durable && end > durableEnd) continue;
-    if (byOffset.get(attempt.baseOffset)?.attempt !== attempt) {
+    if (attempt.keyed !== null) wrong.push(...missingKeys(attempt, partition, byOffset));
+    else if (byOffset.get(attempt.baseOffset)?.attempt !== attempt) {
       wrong.push(`${attempt.baseOffset}: acknowledged, and not there`);
     }
     if (end > reading.end) wrong.push(`${attempt.baseOffset}: above the log end ${reading.end}`);
@@ -138,6 +175,8 @@ export function judge(
   const tailDeleted = !durable && durableEnd <= partition.requiredStart(moment);
   if (reading.end < durableEnd && !tailDeleted)
     wrong.push(`ends at ${reading.end}, durable to ${durableEnd}`);
+  const trimmed = partition.trimmedStart(moment);
+  if (reading.start < trimmed) wrong.push(`starts at ${reading.start}, deleted to ${trimmed}`);
   if (allWrites && reading.corrupt > 0) wrong.push(`${reading.corrupt} offsets are damaged`);
   for (const offset of reading.skipped) {
     // What was deleted may be back in part; what was not flushed may be lost in part.
@@ -146,6 +185,29 @@ export function judge(
     wrong.push(`${offset}: passed over without an error`);
   }
   return wrong;
+}
+
+/** Records of an acknowledged batch that are neither there nor replaced by a later one of their key. */
+function missingKeys(
+  attempt: Attempt,
+  partition: PartitionModel,
+  byOffset: ReadonlyMap<number, Served>,
+): string[] {
+  const missing: string[] = [];
+  for (const [index, key] of (attempt.keyed?.keys ?? []).entries()) {
+    const offset = attempt.baseOffset + index;
+    if (byOffset.get(offset)?.attempt === attempt) continue;
+    const isReplaced = partition.attempts.some((other) =>
+      (other.keyed?.keys ?? []).some(
+        (otherKey, i) =>
+          otherKey === key &&
+          other.baseOffset + i > offset &&
+          byOffset.get(other.baseOffset + i)?.attempt === other,
+      ),
+    );
+    if (!isReplaced) missing.push(`${offset}: the last record of ${key}, and not there`);
+  }
+  return missing;
 }
 
 /** Opens `image` and answers what is wrong with it; empty: all is as it must be. */
@@ -258,11 +320,15 @@ function checkTimes(log: PartitionLog, { served, corrupt }: Reading, random: Ran
 }
 
 /** The last batch of an idempotent producer, sent again, is known. */
-async function checkRepeat(log: PartitionLog, { served, corrupt }: Reading): Promise<string[]> {
+async function checkRepeat(
+  log: PartitionLog,
+  { served, corrupt, skipped }: Reading,
+): Promise<string[]> {
   const last = served.findLast(
     ({ attempt }) => attempt !== undefined && producerIdOf(attempt.bytes, 0) >= 0,
   );
-  if (last?.attempt === undefined || corrupt > 0) return [];
+  // A snapshot may know of later ones that were lost with their segment.
+  if (last?.attempt === undefined || corrupt > 0 || skipped.length > 0) return [];
   const bytes = last.attempt.bytes.slice();
   const result = await log.append(bytes, { leaderEpoch: LEADER_EPOCH, owned: true });
   if (result.ok && result.duplicate && result.baseOffset === last.baseOffset) return [];
@@ -277,8 +343,10 @@ async function appendProbe(
   timestamp: number,
 ): Promise<Attempt | string> {
   const builder = new BatchBuilder();
-  const value = Buffer.from(`probe ${partition.name} ${partition.generation}`);
-  builder.append({ timestamp, key: null, value });
+  const value = Buffer.alloc(16);
+  value.writeUInt32BE(PROBE_NUMBER);
+  const key = log.config.cleanupCompact ? PROBE_KEY : null;
+  builder.append({ timestamp, key: key === null ? null : Buffer.from(key), value });
   const bytes = builder.build();
   const end = log.logEndOffset;
   const model = new Model();
@@ -288,6 +356,7 @@ async function appendProbe(
     leaderEpoch: LEADER_EPOCH,
     timestampMs: timestamp,
     asked: 0,
+    keyed: key === null ? null : { number: PROBE_NUMBER, keys: [key] },
   });
   partition.attempts.pop();
   const result = await log.append(bytes, { leaderEpoch: LEADER_EPOCH, owned: true });
@@ -300,6 +369,8 @@ async function appendProbe(
 /** The model, for a reading that holds the probe too. */
 function withProbe(model: Model, probe: Attempt): Model {
   const joined = new Model();
+  joined.attemptOfNumber = (number) =>
+    number === PROBE_NUMBER ? probe : model.attemptOfNumber(number);
   joined.attemptOf = (bytes, position) =>
     model.attemptOf(bytes, position) ??
     (readInt64(bytes, position) === probe.baseOffset ? probe : undefined);

@@ -148,13 +148,14 @@ export class World {
     const partition = this.#partition(topic);
     const { count = 1, idempotent = false } = shape;
     const baseSequence = this.#sequences.get(partition) ?? 0;
-    const bytes = this.#batch(shape, idempotent ? partition : null);
+    const { bytes, keyed } = this.#batch(shape, idempotent ? partition : null);
     const attempt = this.model.ask(partition, {
       bytes,
       recordsCount: count,
       leaderEpoch: LEADER_EPOCH,
       timestampMs: maxTimestampOf(bytes, 0),
       asked: this.disk.moment,
+      keyed,
     });
     // The log patches what it owns, and the model keeps what was asked.
     const submitted = Uint8Array.from(bytes);
@@ -195,6 +196,34 @@ export class World {
     this.sample();
   }
 
+  /** DeleteRecords: what is below `offset` goes. */
+  async deleteRecords(topic: string, offset: number): Promise<void> {
+    const partition = this.#partition(topic);
+    partition.startMayRise(this.disk.moment, offset);
+    const result = await this.log(topic).deleteRecordsBefore(offset);
+    if (result.ok) partition.trimmedTo(this.disk.moment, offset);
+    this.sample();
+  }
+
+  async truncate(topic: string, offset: number): Promise<void> {
+    const partition = this.#partition(topic);
+    // The batch that holds the offset goes as a whole.
+    const holder = partition
+      .acked(this.disk.moment)
+      .find((one) => one.baseOffset < offset && one.baseOffset + one.recordsCount > offset);
+    const answer = partition.endMayFall(this.disk.moment, holder?.baseOffset ?? offset);
+    await this.log(topic).truncateTo(offset);
+    answer(this.disk.moment);
+    this.#sequences.clear();
+    this.#producerId++;
+    this.sample();
+  }
+
+  async compact(): Promise<void> {
+    await this.manager.runCompaction({ force: true });
+    this.sample();
+  }
+
   async retain(): Promise<void> {
     const asked = this.disk.moment;
     await this.manager.runRetention();
@@ -229,7 +258,10 @@ export class World {
     return partition;
   }
 
-  #batch({ count = 1, valueSize = 40 }: AppendShape, producer: PartitionModel | null): Uint8Array {
+  #batch(
+    { count = 1, valueSize = 40 }: AppendShape,
+    producer: PartitionModel | null,
+  ): { readonly bytes: Uint8Array; readonly keyed: Attempt['keyed'] } {
     const number = this.#batchCount++;
     const value = Buffer.alloc(Math.max(valueSize, 16));
     this.random.fill(value);
@@ -242,9 +274,17 @@ export class World {
       producer === null
         ? new BatchBuilder()
         : new BatchBuilder({ producerId: this.#producerId, producerEpoch: 0, baseSequence });
-    for (let i = 0; i < count; i++) builder.append({ timestamp, key: null, value });
+    const keys: string[] = [];
+    for (let i = 0; i < count; i++) {
+      const key = this.config.cleanupCompact ? `k${this.random.below(6)}` : null;
+      if (key !== null) keys.push(key);
+      value.writeUInt32BE(i, 4);
+      const bytes = Uint8Array.from(value);
+      builder.append({ timestamp, key: key === null ? null : Buffer.from(key), value: bytes });
+    }
     if (producer !== null) this.#sequences.set(producer, baseSequence + count);
-    return builder.build();
+    const keyed = this.config.cleanupCompact ? { number, keys } : null;
+    return { bytes: builder.build(), keyed };
   }
 }
 
