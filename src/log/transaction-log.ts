@@ -15,6 +15,7 @@
 
 import { join } from 'node:path';
 import { assert } from '../base/assert.js';
+import { MillraceError } from '../base/errors.js';
 import type { Logger } from '../base/logger.js';
 import type { Offset } from '../base/offset.js';
 import type { Env } from '../file/env.js';
@@ -109,6 +110,7 @@ export class TransactionLog {
     try {
       index.append({ producerId, ...ended, lastOffset: offset });
     } catch (error) {
+      if (!(error instanceof MillraceError)) throw error;
       // It is in the heap; the next sync writes it or fails, and then the log goes offline.
       const { logger } = this.#options;
       logger.warn('transaction index not written', { path: index.path, reason: String(error) });

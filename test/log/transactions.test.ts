@@ -1,11 +1,10 @@
 import { cpSync, existsSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
-import { ManualClock } from '#src/base/clock.js';
 import { offset } from '#src/base/offset.js';
 import { parseTransactionIndex } from '#src/index/transaction-index.js';
 import type { PartitionLog } from '#src/log/partition-log.js';
-import { append, batch, config, crashCopy, NOW_MS, openLog, tempDir } from './log-fixture.js';
+import { append, batch, config, crashCopy, openLog, tempDir, WatchedEnv } from './log-fixture.js';
 
 const golden = join(import.meta.dirname, '../../../test/golden/kafka-data');
 
@@ -235,13 +234,33 @@ t.test('markers that come too late are refused', async (t) => {
 });
 
 t.test('a marker that is not durable yet decides nothing', async (t) => {
-  const clock = new ManualClock(NOW_MS);
-  const log = await openLog(t, tempDir(t), { clock, config: config({ flushMessages: 1 }) });
+  const watched = new WatchedEnv();
+  const options = { env: watched.env, config: config({ flushMessages: 1 }) };
+  const log = await openLog(t, tempDir(t), options);
   const producers = new Producers(log);
   await producers.send(1, 3);
   t.equal(log.lastStableOffset, 0);
+  // The sync of the batch is slow, and the marker is written meanwhile.
+  const released: (() => void)[] = [];
+  watched.before = (call) =>
+    call === 'datasync' ? new Promise((resolve) => released.push(resolve)) : undefined;
+  const beside = append(log, batch(1));
+  await until(() => released.length === 1);
   const ended = producers.end(1, 'commit');
-  t.equal(log.lastStableOffset, 0);
+  await until(() => log.logEndOffset === 5);
+  released[0]?.();
+  await beside;
+  t.equal(log.highWatermark, 4);
+  t.equal(log.lastStableOffset, 0, 'written and not visible');
+  await until(() => released.length === 2);
+  released[1]?.();
   await ended;
-  t.equal(log.lastStableOffset, 4);
+  t.equal(log.lastStableOffset, 5);
 });
+
+async function until(condition: () => boolean): Promise<void> {
+  for (let turns = 0; !condition(); turns++) {
+    if (turns > 100_000) throw new Error('it did not happen');
+    await new Promise(setImmediate);
+  }
+}
