@@ -44,7 +44,8 @@ t.test('a fault in a decoder is found', (t) => {
       }),
       faulty('sound', () => {}),
     ],
-    { seed, inputsMax: Number.POSITIVE_INFINITY, msMax: 4000 },
+    // Bounded by what is tried, not by time: a loaded machine finds the same.
+    { seed: 4711, inputsMax: 300_000, msMax: 120_000 },
   );
   t.same(
     found.map(({ findings }) => findings.length > 0),
