@@ -16,27 +16,21 @@ OwnedDescriptor OwnedDescriptor::Duplicate(int fd, int* error) {
 
 namespace {
 
-// pwritev(fd, buffers, position, firstOffset = 0)
-Napi::Value PositionalWrite(const Napi::CallbackInfo& info) {
+// call(fd, buffers, position, firstOffset = 0)
+template <typename Call>
+Napi::Value Positional(const Napi::CallbackInfo& info, Call call) {
   Args args(info);
   IoVector vector;
   const int fd = args.Descriptor(0);
   const int64_t position = args.Position(2);
   args.Gather(1, args.WholeOr(3, 0, kSafeMax, 0), &vector);
   if (!args.ok()) return args.Failure();
-  return Answer(info, Retry([&] { return ::pwritev(fd, vector.parts, vector.count, position); }));
+  return Answer(info, Retry([&] { return call(fd, vector.parts, vector.count, position); }));
 }
 
-// preadv(fd, buffers, position, firstOffset = 0)
-Napi::Value PositionalRead(const Napi::CallbackInfo& info) {
-  Args args(info);
-  IoVector vector;
-  const int fd = args.Descriptor(0);
-  const int64_t position = args.Position(2);
-  args.Gather(1, args.WholeOr(3, 0, kSafeMax, 0), &vector);
-  if (!args.ok()) return args.Failure();
-  return Answer(info, Retry([&] { return ::preadv(fd, vector.parts, vector.count, position); }));
-}
+Napi::Value PositionalWrite(const Napi::CallbackInfo& info) { return Positional(info, ::pwritev); }
+
+Napi::Value PositionalRead(const Napi::CallbackInfo& info) { return Positional(info, ::preadv); }
 
 // writev(fd, buffers, firstOffset = 0)
 Napi::Value Write(const Napi::CallbackInfo& info) {

@@ -9,8 +9,10 @@ import {
   Client,
   connectionOf,
   inEachMode,
+  type Mode,
   serve,
   sizeOf,
+  type Test,
   TestFile,
   turn,
   until,
@@ -205,30 +207,14 @@ inEachMode('slices are released once when a stalled connection is destroyed', as
 });
 
 inEachMode('slices are released once when the server closes on a stalled peer', async (t, mode) => {
-  const file = new TestFile(t, STALLING_BYTES);
-  const server = await serve(t, {
-    ...mode.options,
-    handle: () => responseOf([file.slice(0, STALLING_BYTES)]),
-  });
-  const client = await Client.connect(t, server);
-  client.socket.pause();
-  client.send('x');
-  await stalled(server);
+  const { file, server, client } = await stalledPeer(t, mode);
   await server.close(1);
   t.equal(file.live.size, 0);
   t.equal(file.releasedCount, 1);
 });
 
 inEachMode('a graceful close sends the whole of a long answer', async (t, mode) => {
-  const file = new TestFile(t, STALLING_BYTES);
-  const server = await serve(t, {
-    ...mode.options,
-    handle: () => responseOf([file.slice(0, STALLING_BYTES)]),
-  });
-  const client = await Client.connect(t, server);
-  client.socket.pause();
-  client.send('x');
-  await stalled(server);
+  const { file, server, client } = await stalledPeer(t, mode);
   const closing = server.close(60_000);
   client.socket.resume();
   const body = await client.response();
@@ -321,6 +307,20 @@ function request(payload: string): Buffer {
 function allPaused(server: Awaited<ReturnType<typeof serve>>, count: number): boolean {
   const connections = [...server.connections()];
   return connections.length === count && connections.every((connection) => connection.paused);
+}
+
+/** A peer that reads nothing, and an answer that waits for it. */
+async function stalledPeer(t: Test, mode: Mode) {
+  const file = new TestFile(t, STALLING_BYTES);
+  const server = await serve(t, {
+    ...mode.options,
+    handle: () => responseOf([file.slice(0, STALLING_BYTES)]),
+  });
+  const client = await Client.connect(t, server);
+  client.socket.pause();
+  client.send('x');
+  await stalled(server);
+  return { file, server, client };
 }
 
 /** Until no connection moves any more, though something is queued: the sockets are full. */
