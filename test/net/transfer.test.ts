@@ -207,7 +207,7 @@ inEachMode('slices are released once when a stalled connection is destroyed', as
 });
 
 inEachMode('slices are released once when the server closes on a stalled peer', async (t, mode) => {
-  const { file, server, client } = await stalledPeer(t, mode);
+  const { file, server } = await stalledPeer(t, mode);
   await server.close(1);
   t.equal(file.live.size, 0);
   t.equal(file.releasedCount, 1);
