@@ -31,13 +31,16 @@ import org.apache.kafka.common.record.MemoryRecords;
 public final class Golden {
     /** The APIs that Millrace has a schema for, or will have. */
     private static final int[] KEYS = {
-        0, 1, 2, 3, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 28,
-        32, 33, 35, 36, 37, 42, 44, 47, 60, 75
+        0, 1, 2, 3, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27,
+        28, 32, 33, 34, 35, 36, 37, 42, 43, 44, 45, 46, 47, 48, 49, 55, 57, 60, 61, 65, 66, 68, 69,
+        71, 72, 74, 75
     };
     private static final int FRAMES_PER_VERSION = 3;
     private static final long SAFE_MAX = (1L << 53) - 1;
 
-    private final Random random = new Random(20260210);
+    private static final long SEED = 20260210;
+
+    private Random random;
 
     public static void main(String[] arguments) throws Exception {
         new Golden().run(Path.of(arguments[0]));
@@ -153,6 +156,8 @@ public final class Golden {
 
     private void writeFrames(Path directory, ApiKeys api) throws Exception {
         List<String> lines = new ArrayList<>();
+        // For each API its own, so that a new one changes no other.
+        random = new Random(SEED + api.id);
         for (short v = api.oldestVersion(); v <= api.latestVersion(false); v++) {
             for (boolean request : new boolean[] {true, false}) {
                 for (int i = 0; i < FRAMES_PER_VERSION; i++) lines.add(frame(api, v, request, i));
@@ -281,6 +286,8 @@ public final class Golden {
                 default -> random.nextLong() >> (11 + random.nextInt(48));
             };
         }
+        // Its text is the same in Java and in JavaScript.
+        if (java == double.class) return (random.nextInt() >> random.nextInt(32)) / 8.0 + 0.0625;
         if (java == Uuid.class) return new Uuid(random.nextLong(), random.nextLong());
         if (java == String.class) return text();
         if (java == byte[].class) return bytes();
