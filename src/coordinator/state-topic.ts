@@ -105,7 +105,9 @@ export class StateTopic {
 
   /** The partition that has the records of a group or transactional id. */
   partitionFor(id: string): number {
-    return (javaHashCode(id) & 0x7fffffff) % this.#partitionCount;
+    const hash = Math.abs(javaHashCode(id));
+    // As Kafka has it: the one value without an absolute is 0.
+    return hash === 2 ** 31 ? 0 : hash % this.#partitionCount;
   }
 
   /** Why the keys of a partition have no coordinator; null if they have. */
