@@ -23,16 +23,31 @@ import { offsetForLeaderEpoch } from './messages/23-offset-for-leader-epoch.js';
 import { addPartitionsToTxn } from './messages/24-add-partitions-to-txn.js';
 import { addOffsetsToTxn } from './messages/25-add-offsets-to-txn.js';
 import { endTxn } from './messages/26-end-txn.js';
+import { writeTxnMarkers } from './messages/27-write-txn-markers.js';
 import { txnOffsetCommit } from './messages/28-txn-offset-commit.js';
 import { describeConfigs } from './messages/32-describe-configs.js';
 import { alterConfigs } from './messages/33-alter-configs.js';
+import { alterReplicaLogDirs } from './messages/34-alter-replica-log-dirs.js';
 import { describeLogDirs } from './messages/35-describe-log-dirs.js';
 import { saslAuthenticate } from './messages/36-sasl-authenticate.js';
 import { createPartitions } from './messages/37-create-partitions.js';
 import { deleteGroups } from './messages/42-delete-groups.js';
+import { electLeaders } from './messages/43-elect-leaders.js';
 import { incrementalAlterConfigs } from './messages/44-incremental-alter-configs.js';
+import { alterPartitionReassignments } from './messages/45-alter-partition-reassignments.js';
+import { listPartitionReassignments } from './messages/46-list-partition-reassignments.js';
 import { offsetDelete } from './messages/47-offset-delete.js';
+import { describeClientQuotas } from './messages/48-describe-client-quotas.js';
+import { alterClientQuotas } from './messages/49-alter-client-quotas.js';
+import { describeQuorum } from './messages/55-describe-quorum.js';
+import { updateFeatures } from './messages/57-update-features.js';
 import { describeCluster } from './messages/60-describe-cluster.js';
+import { describeProducers } from './messages/61-describe-producers.js';
+import { describeTransactions } from './messages/65-describe-transactions.js';
+import { listTransactions } from './messages/66-list-transactions.js';
+import { getTelemetrySubscriptions } from './messages/71-get-telemetry-subscriptions.js';
+import { pushTelemetry } from './messages/72-push-telemetry.js';
+import { listConfigResources } from './messages/74-list-config-resources.js';
 import { describeTopicPartitions } from './messages/75-describe-topic-partitions.js';
 import type { Api } from './schema.js';
 
@@ -61,16 +76,31 @@ export const apis: readonly Api[] = [
   addPartitionsToTxn,
   addOffsetsToTxn,
   endTxn,
+  writeTxnMarkers,
   txnOffsetCommit,
   describeConfigs,
   alterConfigs,
+  alterReplicaLogDirs,
   describeLogDirs,
   saslAuthenticate,
   createPartitions,
   deleteGroups,
+  electLeaders,
   incrementalAlterConfigs,
+  alterPartitionReassignments,
+  listPartitionReassignments,
   offsetDelete,
+  describeClientQuotas,
+  alterClientQuotas,
+  describeQuorum,
+  updateFeatures,
   describeCluster,
+  describeProducers,
+  describeTransactions,
+  listTransactions,
+  getTelemetrySubscriptions,
+  pushTelemetry,
+  listConfigResources,
   describeTopicPartitions,
 ];
 

@@ -63,6 +63,7 @@ function defaultText(layout: FieldLayout): string {
   if (kind === 'array') return '[]';
   if (kind === 'bytes') return 'empty';
   if (value === INT64_MAX) return '9223372036854775807';
+  if (kind === 'float64') return (value as number).toFixed(1);
   return String(value);
 }
 
