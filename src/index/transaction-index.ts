@@ -23,6 +23,7 @@ import type { Env, EnvFile } from '../file/env.js';
 export const ABORTED_ENTRY_SIZE = 34;
 const VERSION = 0;
 const TWO_32 = 2 ** 32;
+const NO_BYTES = new Uint8Array(0);
 
 export interface AbortedEntry {
   readonly producerId: number;
@@ -53,6 +54,8 @@ export class TransactionIndex {
   #dirty = false;
   /** The file was made and its name is not durable yet. */
   #isNew = false;
+  /** What is in the file is not what `#entries` says. */
+  #isFaulty = false;
 
   constructor({ env, path, baseOffset }: TransactionIndexOptions) {
     this.#env = env;
@@ -78,10 +81,11 @@ export class TransactionIndex {
   load(): TransactionIndexFault | null {
     assert(!this.#dirty, 'nothing is lost by loading');
     this.#entries = [];
-    let bytes: Uint8Array;
+    this.#writtenCount = 0;
+    this.#isFaulty = true;
+    let bytes: Uint8Array = NO_BYTES;
     try {
-      if (!this.#env.exists(this.#path)) return null;
-      bytes = this.#env.readFile(this.#path);
+      if (this.#env.exists(this.#path)) bytes = this.#env.readFile(this.#path);
     } catch {
       return 'unreadable';
     }
@@ -89,7 +93,14 @@ export class TransactionIndex {
     if (typeof parsed === 'string') return parsed;
     this.#entries = parsed;
     this.#writtenCount = parsed.length;
+    this.#isFaulty = false;
     return null;
+  }
+
+  /** A process that was killed may have written the file: the next `sync` makes it and its name durable. */
+  doubt(): void {
+    this.#dirty = true;
+    this.#isNew = true;
   }
 
   /** Takes an aborted transaction. Throws if it cannot be written: then it is in the heap alone. */
@@ -108,16 +119,30 @@ export class TransactionIndex {
     if (kept.length < this.#entries.length) this.replaceBy(kept);
   }
 
-  /** Makes the file say exactly `entries`. Throws if it cannot be written. */
+  /**
+   * Makes the file say exactly `entries`. Throws if it cannot be written. A crash leaves those that were
+   * there and stay: nobody will look in the log for them again.
+   */
   replaceBy(entries: readonly AbortedEntry[]): void {
+    const isThere = this.#file !== null || this.#env.exists(this.#path);
+    const kept = sameCount(this.#entries.slice(0, this.#writtenCount), entries);
+    const isInMiddle = this.#isFaulty || (kept < this.#writtenCount && kept < entries.length);
     this.#entries = entries.slice();
-    this.#writtenCount = 0;
-    this.#dirty = true;
-    if (this.#file === null && entries.length === 0 && !this.#env.exists(this.#path)) {
+    if (!isThere && entries.length === 0) {
+      this.#isFaulty = false;
       this.#dirty = false;
       return;
     }
-    this.#openFile().truncate(0);
+    this.#dirty = true;
+    if (isThere && isInMiddle) {
+      this.close();
+      this.#env.writeFileAtomicSync(this.#path, formatTransactionIndex(entries));
+      this.#writtenCount = entries.length;
+      this.#isFaulty = false;
+      return;
+    }
+    this.#writtenCount = kept;
+    this.#openFile().truncate(kept * ABORTED_ENTRY_SIZE);
     this.write();
   }
 
@@ -157,6 +182,7 @@ export class TransactionIndex {
     try {
       // A torn entry of a crash must not stay behind ours.
       file.truncate(this.#writtenCount * ABORTED_ENTRY_SIZE);
+      this.#isFaulty = false;
     } catch (error) {
       file.close();
       throw error;
@@ -164,6 +190,22 @@ export class TransactionIndex {
     this.#file = file;
     return file;
   }
+}
+
+/** How many of both are the same, from the first on. */
+function sameCount(a: readonly AbortedEntry[], b: readonly AbortedEntry[]): number {
+  let count = 0;
+  while (count < a.length && count < b.length && isSame(a[count], b[count])) count++;
+  return count;
+}
+
+function isSame(a: AbortedEntry | undefined, b: AbortedEntry | undefined): boolean {
+  return (
+    a?.producerId === b?.producerId &&
+    a?.firstOffset === b?.firstOffset &&
+    a?.lastOffset === b?.lastOffset &&
+    a?.lastStableOffset === b?.lastStableOffset
+  );
 }
 
 /** Entries as they are in a file. */

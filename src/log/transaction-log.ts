@@ -216,7 +216,7 @@ export class TransactionLog {
 
   /**
    * What a scan of the log from `coveredFrom` on has found takes the place of what the files say;
-   * below it the files stay.
+   * below it the files stay. The next `sync` makes it durable.
    */
   adopt(coveredFrom: number, found: readonly AbortedEntry[]): void {
     const { segments } = this.#options;
@@ -233,6 +233,9 @@ export class TransactionLog {
         const index = isCovered ? this.#loaded(baseOffset) : this.#indexOf(baseOffset);
         const kept = index.entries.filter(({ lastOffset }) => lastOffset < coveredFrom);
         this.#replace(index, [...kept, ...scanned]);
+        // The process that wrote them may have been killed before it synced them.
+        index.doubt();
+        this.#unsynced.add(index);
       }
       if (Number.isFinite(endOffset)) this.sealed(baseOffset);
     }

@@ -9,6 +9,34 @@ import { crcOf, lengthOf, readInt64 } from '#src/record/batch-view.js';
 /** The 16 bytes before it (base offset, length, epoch) are the log's framing. */
 const MESSAGE_AT = 16;
 
+/** What the model knows of the records of a batch of a compacted topic. */
+export interface Keyed {
+  /** Of the batch, in a header of each record. */
+  readonly number: number;
+  readonly keys: readonly string[];
+  /** Records without a value, by index. */
+  readonly tombstones: readonly boolean[];
+  readonly askedMs: number;
+}
+
+/** One transaction on one partition. */
+export interface Transaction {
+  readonly producerId: number;
+  /** How it ends: a coordinator decides once; null: not decided. */
+  type: 'commit' | 'abort' | null;
+  /** Infinity: not decided. */
+  decided: number;
+  /** Each marker that was asked for: one more when it is not known what became of the one before. */
+  readonly markers: Marker[];
+}
+
+export interface Marker {
+  readonly asked: number;
+  answered: number;
+  /** -1 before the answer, or if that was an error. */
+  baseOffset: number;
+}
+
 export interface Attempt {
   readonly partition: string;
   /** Which of the partitions of that name, from 0. */
@@ -19,8 +47,10 @@ export interface Attempt {
   readonly leaderEpoch: number;
   readonly timestampMs: number;
   readonly asked: number;
-  /** Of a compacted topic: keys of the records, and what the value of each begins with. */
-  readonly keyed: { readonly number: number; readonly keys: readonly string[] } | null;
+  /** Of a compacted topic. */
+  readonly keyed: Keyed | null;
+  /** That it is a part of; null: of none. */
+  readonly transaction: Transaction | null;
   /** Infinity: not answered. */
   answered: number;
   /** Of the answer; -1 before it, or if it was an error. */
@@ -43,10 +73,15 @@ export class PartitionModel {
   readonly generation: number;
   readonly topicId: string;
   readonly createAsked: number;
+  /** How long compaction keeps tombstones. */
+  readonly deleteRetentionMs: number;
   createAnswered = Number.POSITIVE_INFINITY;
   deleteAsked = Number.POSITIVE_INFINITY;
   deleteAnswered = Number.POSITIVE_INFINITY;
   readonly attempts: Attempt[] = [];
+  readonly transactions: Transaction[] = [];
+  /** Passes of compaction: what was past its time at one of them may be gone. */
+  readonly compactions: { readonly moment: number; readonly nowMs: number }[] = [];
   /** Offsets below were called durable, by an answer or by the recovery point. */
   readonly #durable: Mark[] = [];
   /** Offsets below may be gone, from the moment on. */
@@ -56,11 +91,17 @@ export class PartitionModel {
   /** Offsets at or above may be gone, from the moment on; and are, from `answered` on. */
   readonly #ends: (Mark & { answered: number })[] = [];
 
-  constructor(name: string, generation: number, topicId: string, createAsked: number) {
-    this.name = name;
-    this.generation = generation;
-    this.topicId = topicId;
-    this.createAsked = createAsked;
+  constructor(
+    of: Pick<
+      PartitionModel,
+      'name' | 'generation' | 'topicId' | 'createAsked' | 'deleteRetentionMs'
+    >,
+  ) {
+    this.name = of.name;
+    this.generation = of.generation;
+    this.topicId = of.topicId;
+    this.createAsked = of.createAsked;
+    this.deleteRetentionMs = of.deleteRetentionMs;
   }
 
   durableBelow(moment: number, offset: number): void {
@@ -129,10 +170,14 @@ export class PartitionModel {
     );
   }
 
-  #wasTruncated(attempt: Attempt, moment: number): boolean {
-    const end = attempt.baseOffset + attempt.recordsCount;
+  #wasTruncated({ baseOffset, recordsCount, answered }: Attempt, moment: number): boolean {
+    return this.mayBeTruncated(baseOffset + recordsCount, answered, moment);
+  }
+
+  /** What ends at `end` and was answered at `answered` may have been cut off since. */
+  mayBeTruncated(end: number, answered: number, moment: number): boolean {
     return this.#ends.some(
-      (mark) => mark.moment <= moment && mark.moment >= attempt.answered && mark.value < end,
+      (mark) => mark.moment <= moment && mark.moment >= answered && mark.value < end,
     );
   }
 
@@ -159,9 +204,11 @@ export class Model {
     return this.partitions.findLast((partition) => partition.name === name);
   }
 
-  create(name: string, topicId: string, moment: number): PartitionModel {
-    const generation = this.partitions.filter((partition) => partition.name === name).length;
-    const partition = new PartitionModel(name, generation, topicId, moment);
+  create(
+    of: Pick<PartitionModel, 'name' | 'topicId' | 'createAsked' | 'deleteRetentionMs'>,
+  ): PartitionModel {
+    const generation = this.partitions.filter(({ name }) => name === of.name).length;
+    const partition = new PartitionModel({ ...of, generation });
     this.partitions.push(partition);
     return partition;
   }
@@ -170,7 +217,7 @@ export class Model {
     partition: PartitionModel,
     attempt: Pick<
       Attempt,
-      'bytes' | 'recordsCount' | 'leaderEpoch' | 'timestampMs' | 'asked' | 'keyed'
+      'bytes' | 'recordsCount' | 'leaderEpoch' | 'timestampMs' | 'asked' | 'keyed' | 'transaction'
     >,
   ): Attempt {
     const made: Attempt = {
@@ -192,7 +239,7 @@ export class Model {
     return this.#byMessage.get(messageKey(bytes, position));
   }
 
-  /** The batch of a compacted topic whose values begin with `number`. */
+  /** The batch of a compacted topic whose records bear `number`. */
   attemptOfNumber(number: number): Attempt | undefined {
     return this.#byNumber.get(number);
   }

@@ -184,12 +184,87 @@ async function compaction(world: World): Promise<void> {
   }
 }
 
+/** Begins, goes on with or ends one of up to three transactions. */
+async function transact(world: World, of: AppendShape): Promise<void> {
+  const { random } = world;
+  const count = world.openTransactions(TOPIC);
+  if (count > 0 && random.below(5) < 2) {
+    const type = random.below(2) === 0 ? 'commit' : 'abort';
+    await world.endTransaction(TOPIC, random.below(count), type);
+  } else {
+    await world.appendInTransaction(TOPIC, random.below(Math.min(count + 1, 3)), of);
+  }
+}
+
+async function transactions(world: World): Promise<void> {
+  await begin(world);
+  for (let step = 0; step < 40; step++) {
+    const { random } = world;
+    const both = transact(world, shape(world));
+    if (random.below(3) === 0) await world.append(TOPIC, shape(world, random.below(2) === 0));
+    await both;
+    if (random.below(9) === 0) await world.roll(TOPIC);
+    if (random.below(12) === 0) await world.checkpoint();
+    if (random.below(14) === 0) {
+      const { logStartOffset, logEndOffset } = world.log(TOPIC);
+      await world.truncate(TOPIC, Math.max(logStartOffset, logEndOffset - random.below(8)));
+    }
+    if (random.below(14) === 0) {
+      const { logStartOffset, lastStableOffset } = world.log(TOPIC);
+      const span = lastStableOffset - logStartOffset;
+      await world.deleteRecords(TOPIC, logStartOffset + random.below(span + 1));
+    }
+    if (random.below(14) === 0) {
+      if (random.below(2) === 0) await world.close();
+      else world.kill();
+      await world.open();
+      await world.flush(TOPIC);
+      await world.endHanging(TOPIC);
+    }
+    await maybeFlush(world);
+  }
+}
+
+async function compactionOfTransactions(world: World): Promise<void> {
+  await begin(world);
+  for (let step = 0; step < 36; step++) {
+    const { random } = world;
+    const keyed = { ...shape(world), tombstonePercent: 25 };
+    if (random.below(2) === 0) await transact(world, keyed);
+    else await world.append(TOPIC, keyed);
+    if (step % 5 === 4) await world.roll(TOPIC);
+    if (step % 9 === 8) {
+      await world.flush(TOPIC);
+      // Beyond the time that tombstones and markers are kept, by the third pass.
+      world.clock.advance(1500);
+      const pass = world.compact();
+      await world.append(TOPIC, keyed);
+      await pass;
+    }
+    if (random.below(9) === 0) await world.checkpoint();
+    if (random.below(18) === 0) {
+      world.kill();
+      await world.open();
+      await world.flush(TOPIC);
+      await world.endHanging(TOPIC);
+    }
+    await maybeFlush(world);
+  }
+  for (let round = 0; round < 2; round++) {
+    await world.roll(TOPIC);
+    world.clock.advance(2500);
+    await world.compact();
+  }
+}
+
 const compacted = {
   cleanupDelete: false,
   cleanupCompact: true,
   minCleanableDirtyRatio: 0,
   fileDeleteDelayMs: 500,
 } as const;
+
+const compactedSoon = { ...compacted, deleteRetentionMs: 2000, segmentBytes: 2500 } as const;
 
 const retainBytes = { retentionBytes: 4000, fileDeleteDelayMs: 500 } as const;
 const retainDelay = { fileDeleteDelayMs: 500 } as const;
@@ -233,6 +308,22 @@ export const scenarios: readonly Scenario[] = [
     name: 'compaction, durable',
     options: { config: { ...DURABLE, ...compacted } },
     run: compaction,
+  },
+  { name: 'transactions', options: { config: retainDelay }, run: transactions },
+  {
+    name: 'transactions, durable',
+    options: { config: { ...DURABLE, ...retainDelay } },
+    run: transactions,
+  },
+  {
+    name: 'compaction of transactions',
+    options: { config: compactedSoon },
+    run: compactionOfTransactions,
+  },
+  {
+    name: 'compaction of transactions, durable',
+    options: { config: { ...DURABLE, ...compactedSoon } },
+    run: compactionOfTransactions,
   },
   { name: 'clean restarts', options: {}, run: cleanRestarts },
   { name: 'clean restarts, durable', options: { config: DURABLE }, run: cleanRestarts },

@@ -6,6 +6,8 @@
  *     kept      what was acknowledged (and, but for a killed process, durable) is at its offset
  *     holes     between log start and log end every offset is answered: by a batch, or by an error;
  *               but for what retention condemned, and what was not durable when the power went
+ *     decided   the last stable offset and the aborted ranges are those of the batches and markers
+ *               that are there; what was committed or aborted, and answered, is so
  *     append    goes to the log end, at or above every offset that was durable
  *     again     a second start finds the same, and what was appended since
  */
@@ -18,17 +20,21 @@ import type { LogConfig } from '#src/log/topic-config.js';
 import { BatchBuilder } from '#src/record/batch-builder.js';
 import {
   baseOffsetOf,
+  isControlBatch,
   lastOffsetOf,
+  maxTimestampOf,
   producerIdOf,
   readInt64,
   sizeOf,
 } from '#src/record/batch-view.js';
+import { parseControlRecord } from '#src/record/control-record.js';
 import { decodeBatch } from '#src/record/decode-batch.js';
 import { type CrashKind, keepsAllWrites } from '../support/crash-states.js';
 import type { DiskImage } from '../support/disk-image.js';
 import { SimulatedDisk } from '../support/simulated-disk.js';
 import { type Attempt, isStored, Model, type PartitionModel } from './model.js';
-import { LEADER_EPOCH, openManager } from './world.js';
+import { isolationProblems, missingKeys, transactionProblems } from './verify-transactions.js';
+import { LEADER_EPOCH, NUMBER_HEADER, openManager } from './world.js';
 
 /** How a log may be found. */
 export interface Expectation {
@@ -46,8 +52,18 @@ export interface Expectation {
 export interface Served {
   readonly baseOffset: number;
   readonly lastOffset: number;
-  /** Undefined: altered, or from nowhere. */
+  /** Undefined: altered, or from nowhere. Of a marker too. */
   readonly attempt: Attempt | undefined;
+  /** Of the record in its batch, of a compacted topic. */
+  readonly index?: number;
+  /** What ends a transaction. */
+  readonly marker?: ServedMarker;
+}
+
+export interface ServedMarker {
+  readonly timestampMs: number;
+  readonly producerId: number;
+  readonly type: 'commit' | 'abort';
 }
 
 export interface Reading {
@@ -97,7 +113,10 @@ export function readLog(log: PartitionLog, model: Model): Reading {
       const lastOffset = lastOffsetOf(bytes, position);
       if (baseOffset > at && !log.config.cleanupCompact) skipped.push(at);
       if (lastOffset < at) problems.push(`${at}: a batch of ${baseOffset}..${lastOffset} again`);
-      if (log.config.cleanupCompact) {
+      const marker = markerOf(bytes, position);
+      if (marker !== null) {
+        served.push({ baseOffset, lastOffset, attempt: undefined, marker });
+      } else if (log.config.cleanupCompact) {
         served.push(...recordsOf(bytes, position, model).filter((one) => one.baseOffset >= at));
       } else {
         const attempt = model.attemptOf(bytes, position);
@@ -114,15 +133,29 @@ export function readLog(log: PartitionLog, model: Model): Reading {
   return { served, corrupt, skipped, start, end, problems };
 }
 
+/** The end of a transaction that the batch is; null: it is none. */
+function markerOf(bytes: Uint8Array, position: number): ServedMarker | null {
+  if (!isControlBatch(bytes, position)) return null;
+  for (const { key, value } of decodeBatch(bytes, position)) {
+    const control = parseControlRecord(key, value);
+    if (control?.type !== 'commit' && control?.type !== 'abort') return null;
+    const producerId = producerIdOf(bytes, position);
+    return { producerId, type: control.type, timestampMs: maxTimestampOf(bytes, position) };
+  }
+  return null;
+}
+
 /** The records of a batch of a compacted topic, each with the batch that it was submitted in. */
 function recordsOf(bytes: Uint8Array, position: number, model: Model): Served[] {
   const found: Served[] = [];
   for (const record of decodeBatch(bytes, position)) {
-    const value = Buffer.from(record.value ?? []);
-    const attempt = value.length < 8 ? undefined : model.attemptOfNumber(value.readUInt32BE(0));
-    const good = attempt !== undefined && isRecordOf(attempt, value.readUInt32BE(4), record, value);
-    const { offset } = record;
-    found.push({ baseOffset: offset, lastOffset: offset, attempt: good ? attempt : undefined });
+    const { offset, headers } = record;
+    const number = Buffer.from(headers.find(({ key }) => key === NUMBER_HEADER)?.value ?? []);
+    const attempt = number.length < 8 ? undefined : model.attemptOfNumber(number.readUInt32BE(0));
+    const index = number.length < 8 ? -1 : number.readUInt32BE(4);
+    const good = attempt !== undefined && isRecordOf(attempt, index, record);
+    const of = { baseOffset: offset, lastOffset: offset, index };
+    found.push({ ...of, attempt: good ? attempt : undefined });
   }
   return found;
 }
@@ -131,14 +164,18 @@ function recordsOf(bytes: Uint8Array, position: number, model: Model): Served[] 
 function isRecordOf(
   attempt: Attempt,
   index: number,
-  record: { readonly offset: number; readonly key: Uint8Array | null },
-  value: Uint8Array,
+  record: {
+    readonly offset: number;
+    readonly key: Uint8Array | null;
+    readonly value: Uint8Array | null;
+  },
 ): boolean {
   const key = record.key === null ? null : Buffer.from(record.key).toString();
   if (attempt.keyed?.keys[index] !== key) return false;
   if (attempt.outcome === 'acked' && record.offset !== attempt.baseOffset + index) return false;
-  const submitted = [...decodeBatch(attempt.bytes, 0)][index]?.value ?? [];
-  return Buffer.compare(Buffer.from(submitted), value) === 0;
+  const submitted = [...decodeBatch(attempt.bytes, 0)][index]?.value ?? null;
+  if (submitted === null || record.value === null) return submitted === record.value;
+  return Buffer.compare(submitted, record.value) === 0;
 }
 
 /** What is wrong with a partition, as read; empty: nothing. */
@@ -152,6 +189,7 @@ export function judge(
   const byOffset = new Map<number, Served>();
   for (const batch of reading.served) {
     const { attempt, baseOffset } = batch;
+    if (batch.marker !== undefined) continue;
     if (attempt === undefined) wrong.push(`${baseOffset}: not a batch that was submitted`);
     else if (attempt.partition !== partition.name || attempt.generation !== partition.generation) {
       wrong.push(`${baseOffset}: a batch of another partition`);
@@ -165,7 +203,7 @@ export function judge(
   for (const attempt of partition.acked(moment)) {
     const end = attempt.baseOffset + attempt.recordsCount;
     if (!allWrites && !durable && end > durableEnd) continue;
-    if (attempt.keyed !== null) wrong.push(...missingKeys(attempt, partition, byOffset));
+    if (attempt.keyed !== null) wrong.push(...missingKeys(attempt, partition, byOffset, moment));
     else if (byOffset.get(attempt.baseOffset)?.attempt !== attempt) {
       wrong.push(`${attempt.baseOffset}: acknowledged, and not there`);
     }
@@ -185,29 +223,6 @@ export function judge(
     wrong.push(`${offset}: passed over without an error`);
   }
   return wrong;
-}
-
-/** Records of an acknowledged batch that are neither there nor replaced by a later one of their key. */
-function missingKeys(
-  attempt: Attempt,
-  partition: PartitionModel,
-  byOffset: ReadonlyMap<number, Served>,
-): string[] {
-  const missing: string[] = [];
-  for (const [index, key] of (attempt.keyed?.keys ?? []).entries()) {
-    const offset = attempt.baseOffset + index;
-    if (byOffset.get(offset)?.attempt === attempt) continue;
-    const isReplaced = partition.attempts.some((other) =>
-      (other.keyed?.keys ?? []).some(
-        (otherKey, i) =>
-          otherKey === key &&
-          other.baseOffset + i > offset &&
-          byOffset.get(other.baseOffset + i)?.attempt === other,
-      ),
-    );
-    if (!isReplaced) missing.push(`${offset}: the last record of ${key}, and not there`);
-  }
-  return missing;
 }
 
 /** Opens `image` and answers what is wrong with it; empty: all is as it must be. */
@@ -233,6 +248,9 @@ export async function verifyState(
       wrong.push(`${partition.name} ${problem}`);
     }
     readings.set(partition, reading);
+    for (const problem of transactionProblems(expected, partition, reading, log)) {
+      wrong.push(`${partition.name} ${problem}`);
+    }
     wrong.push(...checkTimes(log, reading, random));
     wrong.push(...(await checkRepeat(log, reading)));
     const probe = await appendProbe(log, partition, expected.nowMs);
@@ -257,6 +275,9 @@ export async function verifyState(
     else {
       const probe = probes.get(partition) as Attempt;
       const found = readLog(log, withProbe(expected.model, probe));
+      for (const problem of isolationProblems(found, log)) {
+        wrong.push(`${partition.name} second start: ${problem}`);
+      }
       const problems =
         kind === 'killed'
           ? differences(reading, found, probe)
@@ -312,8 +333,11 @@ function partitionsThere(
 function checkTimes(log: PartitionLog, { served, corrupt }: Reading, random: Random): string[] {
   const batch = served[random.below(served.length)];
   if (batch?.attempt === undefined || corrupt > 0) return [];
+  if (log.config.cleanupCompact) return [];
   const { timestampMs } = batch.attempt;
-  const first = served.find((other) => (other.attempt?.timestampMs ?? 0) >= timestampMs);
+  const first = served.find(
+    ({ attempt, marker }) => (attempt ?? marker ?? { timestampMs: 0 }).timestampMs >= timestampMs,
+  );
   const answered = log.offsetForTimestamp(timestampMs)?.offset ?? null;
   if (first === undefined || answered === Math.max(first.baseOffset, log.logStartOffset)) return [];
   return [`time ${timestampMs} is at ${first.baseOffset}, answered was ${answered}`];
@@ -325,7 +349,8 @@ async function checkRepeat(
   { served, corrupt, skipped }: Reading,
 ): Promise<string[]> {
   const last = served.findLast(
-    ({ attempt }) => attempt !== undefined && producerIdOf(attempt.bytes, 0) >= 0,
+    ({ attempt }) =>
+      attempt?.transaction === null && producerIdOf((attempt as Attempt).bytes, 0) >= 0,
   );
   // A snapshot may know of later ones that were lost with their segment.
   if (last?.attempt === undefined || corrupt > 0 || skipped.length > 0) return [];
@@ -346,7 +371,12 @@ async function appendProbe(
   const value = Buffer.alloc(16);
   value.writeUInt32BE(PROBE_NUMBER);
   const key = log.config.cleanupCompact ? PROBE_KEY : null;
-  builder.append({ timestamp, key: key === null ? null : Buffer.from(key), value });
+  builder.append({
+    timestamp,
+    key: key === null ? null : Buffer.from(key),
+    value,
+    headers: [{ key: NUMBER_HEADER, value }],
+  });
   const bytes = builder.build();
   const end = log.logEndOffset;
   const model = new Model();
@@ -356,7 +386,11 @@ async function appendProbe(
     leaderEpoch: LEADER_EPOCH,
     timestampMs: timestamp,
     asked: 0,
-    keyed: key === null ? null : { number: PROBE_NUMBER, keys: [key] },
+    keyed:
+      key === null
+        ? null
+        : { number: PROBE_NUMBER, keys: [key], tombstones: [false], askedMs: timestamp },
+    transaction: null,
   });
   partition.attempts.pop();
   const result = await log.append(bytes, { leaderEpoch: LEADER_EPOCH, owned: true });
@@ -409,8 +443,9 @@ function probeBatch(probe: Attempt): Served {
   return { baseOffset: probe.baseOffset, lastOffset: probe.baseOffset, attempt: probe };
 }
 
-function describe({ baseOffset, lastOffset, attempt }: Served): string {
-  return `${baseOffset}..${lastOffset}${attempt === undefined ? ' altered' : ''}`;
+function describe({ baseOffset, lastOffset, attempt, marker }: Served): string {
+  const what = marker?.type ?? (attempt === undefined ? 'altered' : '');
+  return `${baseOffset}..${lastOffset} ${what}`;
 }
 
 export function expectationOf(

@@ -15,12 +15,15 @@ import { defaultLogConfig, type LogConfig } from '#src/log/topic-config.js';
 import { BatchBuilder } from '#src/record/batch-builder.js';
 import { maxTimestampOf } from '#src/record/batch-view.js';
 import { SimulatedDisk, type SimulatedProcess } from '../support/simulated-disk.js';
-import { type Attempt, Model, type PartitionModel } from './model.js';
+import { type Attempt, type Keyed, Model, type PartitionModel, type Transaction } from './model.js';
 
 export const START_MS = 1_700_000_000_000;
 export const DATA_DIR = '/data';
 export const LEADER_EPOCH = 3;
 const PRODUCER_ID = 77;
+const TRANSACTIONAL_ID = 100_000;
+/** The header that bears the number of the batch, then the index of the record. */
+export const NUMBER_HEADER = 'n';
 
 /** Small segments and indexes, so that a short run passes many boundaries. */
 const smallConfig: LogConfig = {
@@ -43,6 +46,22 @@ export interface AppendShape {
   /** Bytes of each record's value. */
   readonly valueSize?: number;
   readonly idempotent?: boolean;
+  /** Of a hundred records of a compacted topic, those without a value. */
+  readonly tombstonePercent?: number;
+}
+
+/** A transactional producer with a transaction under way. */
+interface OpenTransaction {
+  readonly transaction: Transaction;
+  /** The next one. */
+  sequence: number;
+}
+
+/** Who signs a batch. */
+interface Signature {
+  readonly producerId: number;
+  readonly baseSequence: number;
+  readonly isTransactional: boolean;
 }
 
 export class World {
@@ -60,6 +79,11 @@ export class World {
   readonly #sequences = new Map<PartitionModel, number>();
   /** A producer that starts anew gets a new id. */
   #producerId = PRODUCER_ID;
+  #nextTransactionalId = TRANSACTIONAL_ID;
+  /** Transactions that were begun and not ended, of each partition. */
+  readonly #open = new Map<PartitionModel, OpenTransaction[]>();
+  /** The disk's events in which a process was starting. */
+  readonly openings: { readonly from: number; to: number }[] = [];
 
   constructor(options: WorldOptions) {
     this.#options = options;
@@ -85,6 +109,8 @@ export class World {
 
   async open(): Promise<void> {
     this.#opening = true;
+    const opening = { from: this.disk.moment, to: this.disk.moment };
+    this.openings.push(opening);
     this.#process = this.disk.process();
     const env = this.#options.wrap?.(this.#process.env) ?? this.#process.env;
     try {
@@ -93,6 +119,7 @@ export class World {
       if (this.#opening) this.#manager = manager;
     } finally {
       this.#opening = false;
+      opening.to = this.disk.moment;
     }
     this.#sequences.clear();
     this.#producerId++;
@@ -130,7 +157,12 @@ export class World {
 
   async create(topic: string): Promise<void> {
     const topicId = randomUuid(this.random);
-    const partition = this.model.create(topic, topicId, this.disk.moment);
+    const partition = this.model.create({
+      name: topic,
+      topicId,
+      createAsked: this.disk.moment,
+      deleteRetentionMs: this.config.deleteRetentionMs,
+    });
     await this.manager.createLog({ topic, partition: 0, topicId, config: this.config });
     partition.createAnswered = this.disk.moment;
   }
@@ -144,11 +176,27 @@ export class World {
 
   /** Settles with the answer, which the model has noted. */
   async append(topic: string, shape: AppendShape = {}): Promise<Attempt> {
-    const log = this.log(topic);
     const partition = this.#partition(topic);
-    const { count = 1, idempotent = false } = shape;
+    if (shape.idempotent !== true) return this.#append(topic, shape, null, null);
     const baseSequence = this.#sequences.get(partition) ?? 0;
-    const { bytes, keyed } = this.#batch(shape, idempotent ? partition : null);
+    this.#sequences.set(partition, baseSequence + (shape.count ?? 1));
+    const signature = { producerId: this.#producerId, baseSequence, isTransactional: false };
+    const attempt = await this.#append(topic, shape, signature, null);
+    // What was refused is sent again under the same number, or never was.
+    if (isRefused(attempt)) this.#sequences.set(partition, baseSequence);
+    return attempt;
+  }
+
+  async #append(
+    topic: string,
+    shape: AppendShape,
+    signature: Signature | null,
+    transaction: Transaction | null,
+  ): Promise<Attempt> {
+    const log = this.log(topic);
+    const { count = 1 } = shape;
+    const { bytes, keyed } = this.#batch(shape, signature);
+    const partition = this.#partition(topic);
     const attempt = this.model.ask(partition, {
       bytes,
       recordsCount: count,
@@ -156,17 +204,17 @@ export class World {
       timestampMs: maxTimestampOf(bytes, 0),
       asked: this.disk.moment,
       keyed,
+      transaction,
     });
     // The log patches what it owns, and the model keeps what was asked.
     const submitted = Uint8Array.from(bytes);
     const owned = this.random.below(2) === 0;
-    const result = await log.append(submitted, { leaderEpoch: LEADER_EPOCH, owned });
+    const options = { leaderEpoch: LEADER_EPOCH, owned, transactional: transaction !== null };
+    const result = await log.append(submitted, options);
     if (attempt.outcome !== 'open') return attempt;
     attempt.answered = this.disk.moment;
     if (!result.ok) {
       attempt.outcome = log.offline ? 'unknown' : 'refused';
-      // What was refused is sent again under the same number, or never was.
-      if (idempotent) this.#sequences.set(partition, baseSequence);
       return attempt;
     }
     attempt.outcome = 'acked';
@@ -175,6 +223,74 @@ export class World {
       partition.durableBelow(this.disk.moment, result.baseOffset + count);
     }
     return attempt;
+  }
+
+  /** Transactions of the partition that were begun and not ended. */
+  openTransactions(topic: string): number {
+    return this.#open.get(this.#partition(topic))?.length ?? 0;
+  }
+
+  /** Appends to the open transaction in `slot`; a slot that is free begins one. */
+  async appendInTransaction(topic: string, slot: number, shape: AppendShape = {}): Promise<void> {
+    const partition = this.#partition(topic);
+    const open = this.#open.get(partition) ?? [];
+    this.#open.set(partition, open);
+    let producer = open[slot];
+    if (producer === undefined) {
+      const producerId = this.#nextTransactionalId++;
+      const transaction: Transaction = {
+        producerId,
+        type: null,
+        decided: Number.POSITIVE_INFINITY,
+        markers: [],
+      };
+      partition.transactions.push(transaction);
+      producer = { transaction, sequence: 0 };
+      open.push(producer);
+    }
+    const { transaction, sequence: baseSequence } = producer;
+    const { producerId } = transaction;
+    producer.sequence += shape.count ?? 1;
+    const signature = { producerId, baseSequence, isTransactional: true };
+    const attempt = await this.#append(topic, shape, signature, transaction);
+    if (isRefused(attempt)) producer.sequence = baseSequence;
+    this.sample();
+  }
+
+  /** Ends the transaction in `slot`, which becomes free if that was answered. */
+  async endTransaction(topic: string, slot: number, type: 'commit' | 'abort'): Promise<void> {
+    const partition = this.#partition(topic);
+    const open = this.#open.get(partition) ?? [];
+    const transaction = open[slot]?.transaction;
+    if (transaction === undefined) return;
+    const asked = this.disk.moment;
+    if (transaction.type === null) {
+      transaction.type = type;
+      transaction.decided = asked;
+    }
+    const marker = { asked, answered: Number.POSITIVE_INFINITY, baseOffset: -1 };
+    transaction.markers.push(marker);
+    const result = await this.log(topic).appendEndTxnMarker({
+      type: transaction.type,
+      producerId: transaction.producerId,
+      producerEpoch: 0,
+      coordinatorEpoch: 0,
+      leaderEpoch: LEADER_EPOCH,
+    });
+    if (!result.ok) return;
+    marker.answered = this.disk.moment;
+    marker.baseOffset = result.baseOffset;
+    if (this.durable) partition.durableBelow(this.disk.moment, result.baseOffset + 1);
+    const at = open.findIndex((producer) => producer.transaction === transaction);
+    if (at >= 0) open.splice(at, 1);
+    this.sample();
+  }
+
+  /** What a coordinator does after a start: what was decided is ended so, the rest is aborted. */
+  async endHanging(topic: string): Promise<void> {
+    for (let count = this.openTransactions(topic); count > 0; count--) {
+      await this.endTransaction(topic, 0, 'abort');
+    }
   }
 
   /** Several at once, as connections send them. */
@@ -214,12 +330,30 @@ export class World {
     const answer = partition.endMayFall(this.disk.moment, holder?.baseOffset ?? offset);
     await this.log(topic).truncateTo(offset);
     answer(this.disk.moment);
+    // What they have appended may be gone: they begin anew.
     this.#sequences.clear();
     this.#producerId++;
+    this.#reopen(topic, partition);
+    await this.endHanging(topic);
     this.sample();
   }
 
+  /** Transactions of which the marker was cut off are to be ended again. */
+  #reopen(topic: string, partition: PartitionModel): void {
+    const { logEndOffset } = this.log(topic);
+    const open = this.#open.get(partition) ?? [];
+    this.#open.set(partition, open);
+    for (const transaction of partition.transactions) {
+      const isCut = transaction.markers.some(({ baseOffset }) => baseOffset >= logEndOffset);
+      if (isCut && !open.some((producer) => producer.transaction === transaction)) {
+        open.push({ transaction, sequence: 0 });
+      }
+    }
+  }
+
   async compact(): Promise<void> {
+    const pass = { moment: this.disk.moment, nowMs: this.clock.nowMs() };
+    for (const partition of this.model.partitions) partition.compactions.push(pass);
     await this.manager.runCompaction({ force: true });
     this.sample();
   }
@@ -259,33 +393,52 @@ export class World {
   }
 
   #batch(
-    { count = 1, valueSize = 40 }: AppendShape,
-    producer: PartitionModel | null,
-  ): { readonly bytes: Uint8Array; readonly keyed: Attempt['keyed'] } {
+    { count = 1, valueSize = 40, tombstonePercent = 0 }: AppendShape,
+    signature: Signature | null,
+  ): { readonly bytes: Uint8Array; readonly keyed: Keyed | null } {
+    const { random } = this;
     const number = this.#batchCount++;
     const value = Buffer.alloc(Math.max(valueSize, 16));
-    this.random.fill(value);
+    random.fill(value);
     value.writeUInt32BE(number, 0);
     this.clock.advance(1);
+    const askedMs = this.clock.nowMs();
     // Not in order, and no two the same.
-    const timestamp = this.clock.nowMs() - 5000 * this.random.below(2);
-    const baseSequence = producer === null ? -1 : (this.#sequences.get(producer) ?? 0);
+    const timestamp = askedMs - 5000 * random.below(2);
     const builder =
-      producer === null
+      signature === null
         ? new BatchBuilder()
-        : new BatchBuilder({ producerId: this.#producerId, producerEpoch: 0, baseSequence });
+        : new BatchBuilder({ ...signature, producerEpoch: 0 });
     const keys: string[] = [];
+    const tombstones: boolean[] = [];
     for (let i = 0; i < count; i++) {
-      const key = this.config.cleanupCompact ? `k${this.random.below(6)}` : null;
-      if (key !== null) keys.push(key);
       value.writeUInt32BE(i, 4);
       const bytes = Uint8Array.from(value);
-      builder.append({ timestamp, key: key === null ? null : Buffer.from(key), value: bytes });
+      if (!this.config.cleanupCompact) {
+        builder.append({ timestamp, key: null, value: bytes });
+        continue;
+      }
+      const key = `k${random.below(6)}`;
+      keys.push(key);
+      tombstones.push(random.below(100) < tombstonePercent);
+      builder.append({
+        timestamp,
+        key: Buffer.from(key),
+        value: tombstones[i] === true ? null : bytes,
+        headers: [{ key: NUMBER_HEADER, value: bytes.subarray(0, 8) }],
+      });
     }
-    if (producer !== null) this.#sequences.set(producer, baseSequence + count);
-    const keyed = this.config.cleanupCompact ? { number, keys } : null;
-    return { bytes: builder.build(), keyed };
+    const isKeyed = this.config.cleanupCompact;
+    return {
+      bytes: builder.build(),
+      keyed: isKeyed ? { number, keys, tombstones, askedMs } : null,
+    };
   }
+}
+
+/** Answered with an error; not one that was never answered. */
+function isRefused({ outcome, answered }: Attempt): boolean {
+  return outcome !== 'acked' && Number.isFinite(answered);
 }
 
 export async function openManager(
