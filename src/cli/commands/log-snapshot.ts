@@ -4,11 +4,12 @@
  * active one of each partition is copied, and the small files that are written in place.
  *
  *     .log of a sealed segment, .snapshot, .checksum   linked: nobody writes them again
- *     .log of the active segment, indexes              copied
+ *     .log of the active segment, indexes              copied, up to what was whole when it began
  *     checkpoints, meta.properties                     copied; recovery points made anew
  *
- * A partition whose files changed names meanwhile (retention, compaction) is begun again. The copy has
- * no clean-shutdown marker: opening it checks the active segments, and cuts an append that was under way.
+ * A partition whose sealed files changed meanwhile (retention, compaction, truncation) is begun again;
+ * a compaction that is half done is taken as it is, and completed when the copy is opened. The copy has
+ * no clean-shutdown marker: opening it checks the active segments, and cuts a torn append.
  * Everything copied is synced, and so are the directories; what the source has not synced is not, as
  * long as it has not.
  */
@@ -20,18 +21,20 @@ import { METADATA_BACKUP_FILE, METADATA_FILE } from '../../cluster/metadata-stor
 import { copyFile, hardLink } from '../../file/hard-link.js';
 import { formatOffsetCheckpoint, RECOVERY_POINT_FILE } from '../../log/checkpoints.js';
 import { parsePartitionDir } from '../../log/partition-dir.js';
-import { findTargets } from '../../log/verify.js';
-import { parseFileName } from '../../segment/names.js';
+import { findTargets, type VerifyTarget } from '../../log/verify.js';
+import { appendedEnd } from '../../segment/appended-end.js';
+import { formatFileName, parseFileName, type SegmentFileName } from '../../segment/names.js';
 import { formatBytes } from '../progress.js';
 import type { ToolIo } from './log-verify.js';
 
 const ATTEMPTS_MAX = 10;
 const LINKED = ['log', 'snapshot', 'checksum'];
 /** In the data directory; recovery points are made anew. */
-const KEPT = [
-  ...['meta.properties', 'log-start-offset-checkpoint', 'replication-offset-checkpoint'],
-  ...['bootstrap.checkpoint', METADATA_FILE, METADATA_BACKUP_FILE],
-];
+const KEPT = ['meta.properties', 'bootstrap.checkpoint', METADATA_FILE, METADATA_BACKUP_FILE];
+/** Taken before the logs, so that they are not above the end of a log. */
+const KEPT_FIRST = ['log-start-offset-checkpoint', 'replication-offset-checkpoint'];
+/** A writer gets so long to finish a batch. */
+const WRITE_MS = 2;
 
 interface Totals {
   linked: number;
@@ -45,8 +48,9 @@ export async function runSnapshot(
   source: string,
   destination: string,
   { json }: { readonly json: boolean },
-  { env, clock, out }: ToolIo,
+  io: ToolIo,
 ): Promise<0> {
+  const { env, clock, out } = io;
   const startMs = clock.monotonicMs();
   if (env.exists(destination) && env.readdir(destination).length > 0) {
     throw new MillraceError(`${destination} is not empty`, { code: 'ALREADY_EXISTS' });
@@ -56,17 +60,22 @@ export async function runSnapshot(
   const totals: Totals = { linked: 0, copied: 0, linkedBytes: 0, copiedBytes: 0 };
   const recoveryPoints = new Map<string, Offset>();
   env.mkdir(destination);
+  const keep = async (names: readonly string[]): Promise<void> => {
+    for (const name of names) {
+      if (isPartition || !env.exists(join(source, name))) continue;
+      await copyWhole(env, join(source, name), join(destination, name), totals);
+    }
+  };
+  await keep(KEPT_FIRST);
   for (const target of targets) {
     const to = isPartition ? destination : join(destination, target.name);
-    const active = await snapshotPartition(env, target.dir, to, totals);
+    const active = await snapshotPartition(io, target, to, totals);
     if (active !== null && parsePartitionDir(target.name) !== null) {
       recoveryPoints.set(target.name, active);
     }
   }
+  await keep(KEPT);
   if (!isPartition) {
-    for (const name of KEPT) {
-      if (env.exists(join(source, name))) await copyWhole(env, source, destination, name, totals);
-    }
     const points = Buffer.from(formatOffsetCheckpoint(recoveryPoints));
     await env.writeFileAtomic(join(destination, RECOVERY_POINT_FILE), points);
   }
@@ -83,70 +92,121 @@ export async function runSnapshot(
   return 0;
 }
 
-/** Answers the base offset of its active segment. */
+/** Answers the base offset of its active segment; null: it has none, or was deleted meanwhile. */
 async function snapshotPartition(
-  env: ToolIo['env'],
-  from: string,
+  io: ToolIo,
+  target: VerifyTarget,
   to: string,
   totals: Totals,
 ): Promise<Offset | null> {
+  const { env } = io;
   for (let attempt = 1; ; attempt++) {
     const attempted: Totals = { linked: 0, copied: 0, linkedBytes: 0, copiedBytes: 0 };
-    try {
-      const active = await tryPartition(env, from, to, attempted);
+    env.mkdir(to);
+    const active = await tryPartition(io, target, to, attempted);
+    if (active !== 'changed') {
       for (const key of Object.keys(attempted) as (keyof Totals)[]) totals[key] += attempted[key];
       return active;
-    } catch (error) {
-      const moved = error instanceof MillraceError && error.code === 'NOT_FOUND';
-      if (!moved || attempt === ATTEMPTS_MAX) throw error;
-      for (const name of env.readdir(to)) env.unlink(join(to, name));
+    }
+    for (const name of env.readdir(to)) env.unlink(join(to, name));
+    if (!env.exists(target.dir)) {
+      env.rmdir(to);
+      return null;
+    }
+    if (attempt === ATTEMPTS_MAX) {
+      const message = `${target.dir} changed all the while: try again`;
+      throw new MillraceError(message, { code: 'CHANGING' });
     }
   }
 }
 
 async function tryPartition(
-  env: ToolIo['env'],
-  from: string,
+  io: ToolIo,
+  { dir, recoveryPoint }: VerifyTarget,
   to: string,
   totals: Totals,
-): Promise<Offset | null> {
-  env.mkdir(to);
-  const names = env.readdir(from);
-  let active = -1;
-  for (const name of names) {
-    const parsed = parseFileName(name);
-    if (parsed?.kind === 'log' && parsed.state === 'live') {
-      active = Math.max(active, parsed.baseOffset);
+): Promise<Offset | null | 'changed'> {
+  const { env } = io;
+  try {
+    const names = env.readdir(dir);
+    const logs = names.map(parseFileName).filter((file) => file?.kind === 'log');
+    const bases = logs.map((file) => (file?.state === 'live' ? file.baseOffset : -1));
+    const active = Math.max(-1, ...bases) as Offset;
+    const before = sealedIn(env, dir, active);
+    const activeLog = active < 0 ? null : formatFileName(active, 'log');
+    for (const name of names) {
+      const parsed = parseFileName(name);
+      const other = name === 'leader-epoch-checkpoint' || name === 'partition.metadata';
+      if (name === activeLog || (parsed === null ? !other : !isTaken(parsed))) continue;
+      const [from, copy] = [join(dir, name), join(to, name)];
+      if (parsed !== null && LINKED.includes(parsed.kind) && hardLink(from, copy)) {
+        totals.linked++;
+        totals.linkedBytes += env.stat(copy)?.size ?? 0;
+      } else {
+        await copyWhole(env, from, copy, totals);
+      }
     }
-  }
-  for (const name of names) {
-    const parsed = parseFileName(name);
-    const other = name === 'leader-epoch-checkpoint' || name === 'partition.metadata';
-    if (parsed === null ? !other : parsed.state !== 'live') continue;
-    const isSealed = parsed !== null && (parsed.kind !== 'log' || parsed.baseOffset < active);
-    const linked =
-      isSealed && LINKED.includes(parsed.kind) && hardLink(join(from, name), join(to, name));
-    if (linked) {
-      totals.linked++;
-      totals.linkedBytes += env.stat(join(to, name))?.size ?? 0;
-    } else {
-      await copyWhole(env, from, to, name, totals);
+    // Behind its indexes, so that they have no entry beyond its end.
+    if (activeLog !== null) {
+      const [from, copy] = [join(dir, activeLog), join(to, activeLog)];
+      await copyActive(io, { from, to: copy, baseOffset: active, recoveryPoint }, totals);
     }
+    if (sealedIn(env, dir, active) !== before) return 'changed';
+    await env.syncDir(to);
+    return active < 0 ? null : active;
+  } catch (error) {
+    if (error instanceof MillraceError && error.code === 'NOT_FOUND') return 'changed';
+    throw error;
   }
-  await env.syncDir(to);
-  return active < 0 ? null : (active as Offset);
+}
+
+/** A compaction that is committed has its result in .swap files. */
+function isTaken({ state }: SegmentFileName): boolean {
+  return state === 'live' || state === 'swap';
+}
+
+/** What the logs below the active one look like from outside. */
+function sealedIn(env: ToolIo['env'], dir: string, active: number): string {
+  const found = env.readdir(dir).filter((name) => {
+    const parsed = parseFileName(name);
+    return parsed?.kind === 'log' && parsed.baseOffset <= active && isTaken(parsed);
+  });
+  const looks = found.map((name) => {
+    const { size, modifiedMs } = env.stat(join(dir, name)) ?? { size: -1, modifiedMs: -1 };
+    const isActive = parseFileName(name)?.baseOffset === active;
+    return isActive ? name : `${name} ${size} ${modifiedMs}`;
+  });
+  return looks.sort().join('\n');
+}
+
+async function copyActive(
+  { env, clock }: ToolIo,
+  log: { from: string; to: string; baseOffset: Offset; recoveryPoint: Offset },
+  totals: Totals,
+): Promise<void> {
+  const { from, to, baseOffset, recoveryPoint } = log;
+  const file = env.open(from, 'read');
+  try {
+    const wait = (): Promise<void> =>
+      new Promise((resolve) => clock.setTimer(WRITE_MS, resolve, true));
+    const size = await appendedEnd({ env, file, baseOffset, recoveryPoint, wait });
+    await copyWhole(env, from, to, totals, size);
+  } finally {
+    file.close();
+  }
 }
 
 async function copyWhole(
   env: ToolIo['env'],
   from: string,
   to: string,
-  name: string,
   totals: Totals,
+  sizeMax = Number.POSITIVE_INFINITY,
 ): Promise<void> {
-  copyFile(join(from, name), join(to, name));
-  const file = env.open(join(to, name), 'update');
+  copyFile(from, to);
+  const file = env.open(to, 'update');
   try {
+    if (file.size() > sizeMax) file.truncate(sizeMax);
     totals.copied++;
     totals.copiedBytes += file.size();
     await file.datasync();
