@@ -132,7 +132,7 @@ export class LogCleaner {
 
   #failed({ log }: CleanedLog, error: unknown): void {
     const code = error instanceof MillraceError ? error.code : '';
-    if (code === 'COMPACTION_ABORTED') return;
+    if (code === 'COMPACTION_ABORTED' || log.offline) return;
     const fields = { dir: log.path, reason: String(error) };
     if (error instanceof IoError) {
       this.#logger.warn('compaction failed', fields);

@@ -6,6 +6,7 @@
 
 import type { Clock, Timer } from '../base/clock.js';
 import type { Logger } from '../base/logger.js';
+import { isOfflineError } from '../file/guarded-env.js';
 
 export class FileReaper {
   readonly #clock: Clock;
@@ -54,6 +55,8 @@ export class FileReaper {
     try {
       await task();
     } catch (error) {
+      // That was said, once.
+      if (isOfflineError(error)) return;
       this.#logger.warn('deletion failed, it is tried again at the next start', {
         reason: String(error),
       });

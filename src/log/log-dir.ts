@@ -9,14 +9,22 @@
  *
  * The marker goes before the first log is opened and comes back after everything else was written, so
  * a crash in between is never taken for a clean shutdown.
+ *
+ * A disk error in any of its files, whoever wrote, takes the whole directory offline (R3): one error
+ * is logged, nothing more is written, reads go on. Only opening it anew, which checks what is there, heals
+ * that. A full disk is no such error.
  */
 
 import { dirname, join } from 'node:path';
+import { MillraceError } from '../base/errors.js';
 import type { Logger } from '../base/logger.js';
 import { Mutex } from '../base/mutex.js';
 import type { Offset } from '../base/offset.js';
 import type { DirLock } from '../file/dir-lock.js';
 import type { Env } from '../file/env.js';
+import { type EnvGuard, guardEnv } from '../file/guarded-env.js';
+import { IoError } from '../file/io-error.js';
+import { withLastingSyncErrors } from '../file/lasting-sync-errors.js';
 import {
   CLEAN_SHUTDOWN_FILE,
   CLEANER_FILE,
@@ -53,15 +61,19 @@ export interface LogDirOptions {
   readonly path: string;
 }
 
-export class LogDir {
+export class LogDir implements EnvGuard {
   readonly path: string;
-  readonly #env: Env;
+  /** Every file operation in the directory goes through it. */
+  readonly env: Env;
+  /** Runs once, when the directory goes offline; must not throw. */
+  onOffline: () => void = () => {};
   readonly #logger: Logger;
   readonly #lock: DirLock;
   readonly #writing = new Mutex();
   #meta: MetaProperties | null;
   #checkpoints: LogDirCheckpoints;
   #cleanerOffsets: OffsetCheckpoint;
+  #failure: MillraceError | null = null;
 
   /** Makes the directory if it is missing and locks it; DirLockedError if another process has it. */
   static open({ env, logger, path }: LogDirOptions): LogDir {
@@ -77,7 +89,7 @@ export class LogDir {
 
   private constructor(env: Env, logger: Logger, path: string, lock: DirLock) {
     this.path = path;
-    this.#env = env;
+    this.env = guardEnv(withLastingSyncErrors(env), this);
     this.#logger = logger;
     this.#lock = lock;
     const meta = this.#read(META_PROPERTIES_FILE);
@@ -91,6 +103,26 @@ export class LogDir {
       logStartOffsets: this.#readCheckpoint(LOG_START_FILE),
       highWatermarks: this.#readCheckpoint(HIGH_WATERMARK_FILE),
     };
+  }
+
+  /** Why the directory is offline: nothing is written there any more. Null while all is well. */
+  get failure(): MillraceError | null {
+    return this.#failure;
+  }
+
+  /** A file of the directory is in doubt: takes it offline. Later errors say nothing new. */
+  fail(error: Error): void {
+    if (this.#failure !== null) return;
+    const at = error instanceof IoError ? { path: error.path, operation: error.syscall } : {};
+    const message = `the log directory ${this.path} is offline: ${error.message}`;
+    this.#failure = new MillraceError(message, { code: 'LOG_DIR_OFFLINE', cause: error });
+    this.#logger.error('log directory offline: nothing more is written there, reads go on', {
+      dir: this.path,
+      ...at,
+      cause: error.message,
+      action: 'check the disk, then restart: what is there is checked when it is opened again',
+    });
+    this.onOffline();
   }
 
   /** Null in a new directory. */
@@ -131,9 +163,9 @@ export class LogDir {
   /** Takes the clean-shutdown marker away, durably; answers whether it was there. */
   async takeCleanMarker(): Promise<boolean> {
     const path = join(this.path, CLEAN_SHUTDOWN_FILE);
-    if (!this.#env.exists(path)) return false;
-    this.#env.unlink(path);
-    await this.#env.syncDir(this.path);
+    if (!this.env.exists(path)) return false;
+    this.env.unlink(path);
+    await this.env.syncDir(this.path);
     return true;
   }
 
@@ -144,9 +176,9 @@ export class LogDir {
   /** Live partition directories, in no particular order. */
   partitionDirs(): PartitionDirEntry[] {
     const found: PartitionDirEntry[] = [];
-    for (const name of this.#env.readdir(this.path)) {
+    for (const name of this.env.readdir(this.path)) {
       const parsed = parsePartitionDir(name);
-      if (parsed !== null && this.#env.stat(join(this.path, name))?.directory === true) {
+      if (parsed !== null && this.env.stat(join(this.path, name))?.directory === true) {
         found.push({ ...parsed, name });
       }
     }
@@ -155,7 +187,7 @@ export class LogDir {
 
   /** Directories that were deleted before the process ended. */
   deletedDirs(): string[] {
-    return this.#env.readdir(this.path).filter(isDeletedDir);
+    return this.env.readdir(this.path).filter(isDeletedDir);
   }
 
   /** Replaces the three files, one after the other; each is whole after a crash. */
@@ -192,7 +224,7 @@ export class LogDir {
   }
 
   #write(name: string, text: string): Promise<void> {
-    return this.#env.writeFileAtomic(join(this.path, name), Buffer.from(text));
+    return this.env.writeFileAtomic(join(this.path, name), Buffer.from(text));
   }
 
   #readCheckpoint(name: string): OffsetCheckpoint {
@@ -207,7 +239,7 @@ export class LogDir {
   #read(name: string): string | null {
     const path = join(this.path, name);
     try {
-      return this.#env.exists(path) ? this.#env.readFile(path).toString('utf8') : null;
+      return this.env.exists(path) ? this.env.readFile(path).toString('utf8') : null;
     } catch (error) {
       this.#logger.warn('file not read', { path, reason: String(error) });
       return null;

@@ -7,7 +7,8 @@
  *     close:  close the logs -> checkpoints -> markers -> unlock
  *
  * It knows directories, not topics: which topics ought to exist is the cluster metadata's business.
- * A log that cannot be opened does not stop the others; it is in `failures`.
+ * A log that cannot be opened does not stop the others; it is in `failures`. Nor does a directory whose
+ * disk fails (log-dir.ts): its logs are read and not written, new ones go to the others.
  */
 
 import { join } from 'node:path';
@@ -17,11 +18,11 @@ import type { Clock, Timer } from '../base/clock.js';
 import { MillraceError } from '../base/errors.js';
 import { type Logger, silentLogger } from '../base/logger.js';
 import { Mutex } from '../base/mutex.js';
-import { OFFSET_ZERO, type Offset } from '../base/offset.js';
+import { OFFSET_ZERO } from '../base/offset.js';
 import type { Random } from '../base/random.js';
 import type { Env } from '../file/env.js';
-import { withLastingSyncErrors } from '../file/lasting-sync-errors.js';
-import type { OffsetCheckpoint } from './checkpoints.js';
+import { isOfflineError, offlineError } from '../file/guarded-env.js';
+import { CheckpointWriter, type OpenLog } from './checkpoint-writer.js';
 import {
   type CleanerSettings,
   type CompactionOptions,
@@ -71,11 +72,26 @@ export interface LogManagerOptions {
   readonly recoveryConcurrency?: number;
   /** Of the scrubber (scrubber.ts); 0 where not given: there is none. */
   readonly scrubBytesPerSecond?: number;
+  /** A directory went offline; must not throw. */
+  readonly onDirOffline?: (dir: LogDirStatus) => void;
+}
+
+/** A data directory, and how it is. */
+export interface LogDirStatus {
+  readonly path: string;
+  /** From meta.properties. */
+  readonly directoryId: string | null;
+  /** Code LOG_DIR_OFFLINE: its logs are read and not written until it is opened anew. Null: it is well. */
+  readonly error: MillraceError | null;
+  /** The open logs in it, by topic, then partition. */
+  readonly logs: readonly PartitionLog[];
 }
 
 export interface BeforeLogs {
   readonly clusterId: string;
   readonly dirs: readonly string[];
+  /** For files in one of `dirs`: an error that takes the directory offline is seen. */
+  envOf(dir: string): Env;
 }
 
 export interface CreateLogOptions {
@@ -106,11 +122,6 @@ type LogStart = Pick<PartitionLogOptions, 'clean' | 'recoveryPoint' | 'logStartO
 
 const NEW_LOG: LogStart = { clean: true, recoveryPoint: OFFSET_ZERO, logStartOffset: OFFSET_ZERO };
 
-interface OpenLog {
-  readonly log: PartitionLog;
-  readonly dir: LogDir;
-}
-
 export class LogManager implements AsyncDisposable {
   readonly clusterId: string;
   readonly nodeId: number;
@@ -130,8 +141,7 @@ export class LogManager implements AsyncDisposable {
   /** Directories that a clean shutdown can vouch for. */
   readonly #clean = new Set<LogDir>();
   readonly #housekeeping = new Mutex();
-  /** Apart from housekeeping, which waits for logs that wait for a checkpoint. */
-  readonly #checkpointing = new Mutex();
+  readonly #checkpoints: CheckpointWriter;
   readonly #compacting = new Mutex();
   readonly #cleanerSettings: CleanerSettings;
   readonly #cleaner: LogCleaner;
@@ -143,14 +153,17 @@ export class LogManager implements AsyncDisposable {
    * Rejects with DIRECTORY_LOCKED (naming the holder), INCONSISTENT_META_PROPERTIES, or an I/O error;
    * then nothing is left open or locked.
    */
-  static async open(given: LogManagerOptions): Promise<LogManager> {
-    const options = { ...given, env: withLastingSyncErrors(given.env) };
+  static async open(options: LogManagerOptions): Promise<LogManager> {
     const dirs: LogDir[] = [];
     const { env, logger = silentLogger } = options;
     try {
       for (const path of options.dirs) dirs.push(LogDir.open({ env, logger, path }));
       const clusterId = await settleMeta(dirs, options);
-      await options.beforeLogs?.({ clusterId, dirs: options.dirs });
+      await options.beforeLogs?.({
+        clusterId,
+        dirs: options.dirs,
+        envOf: (path) => dirs.find((dir) => dir.path === path)?.env ?? env,
+      });
       const manager = new LogManager(options, dirs, clusterId);
       try {
         await manager.#openLogs();
@@ -170,8 +183,13 @@ export class LogManager implements AsyncDisposable {
     this.#options = options;
     this.#logger = options.logger ?? silentLogger;
     this.#dirs = dirs;
+    for (const dir of dirs) dir.onOffline = () => this.#wentOffline(dir);
     this.clusterId = clusterId;
     this.nodeId = options.nodeId;
+    this.#checkpoints = new CheckpointWriter(this.#logs, () => [
+      ...this.#failures.keys(),
+      ...this.#leftAlone,
+    ]);
     this.#reaper = new FileReaper(options.clock, this.#logger);
     const { env, clock, scrubBytesPerSecond: bytesPerSecond = 0 } = options;
     const logs = (): readonly PartitionLog[] => this.logs().filter((log) => !log.offline);
@@ -196,6 +214,11 @@ export class LogManager implements AsyncDisposable {
     return this.#scrubber?.stats ?? null;
   }
 
+  /** In the order of `dirs`. */
+  logDirs(): readonly LogDirStatus[] {
+    return this.#dirs.map((dir) => this.#statusOf(dir));
+  }
+
   getLog(topic: string, partition: number): PartitionLog | undefined {
     return this.#logs.get(formatPartitionDir(topic, partition))?.log;
   }
@@ -206,6 +229,25 @@ export class LogManager implements AsyncDisposable {
     return logs.sort(
       (a, b) => (a.topic < b.topic ? -1 : a.topic > b.topic ? 1 : 0) || a.partition - b.partition,
     );
+  }
+
+  #statusOf(dir: LogDir): LogDirStatus {
+    const logs = this.logs().filter(
+      (log) => this.#logs.get(formatPartitionDir(log.topic, log.partition))?.dir === dir,
+    );
+    return {
+      path: dir.path,
+      directoryId: dir.meta?.directoryId ?? null,
+      error: dir.failure,
+      logs,
+    };
+  }
+
+  #wentOffline(dir: LogDir): void {
+    this.#clean.delete(dir);
+    const status = this.#statusOf(dir);
+    for (const log of status.logs) log.takeOffline(status.error?.message ?? '');
+    this.#options.onDirOffline?.(status);
   }
 
   /** What is on disk, in the same order. */
@@ -220,7 +262,8 @@ export class LogManager implements AsyncDisposable {
 
   /**
    * Makes the directory and its first segment, durable when it resolves. Rejects with ALREADY_EXISTS,
-   * INVALID_TOPIC, or an I/O error, and then leaves nothing behind.
+   * INVALID_TOPIC, LOG_DIR_OFFLINE if no directory is left, or an I/O error, and then leaves nothing
+   * behind unless the disk failed.
    */
   async createLog({ topic, partition, topicId, config }: CreateLogOptions): Promise<PartitionLog> {
     const name = formatPartitionDir(topic, partition);
@@ -232,7 +275,7 @@ export class LogManager implements AsyncDisposable {
       throw new MillraceError(`${name} exists`, { code: 'ALREADY_EXISTS' });
     }
     const dir = this.#emptiestDir();
-    const { env } = this.#options;
+    const { env } = dir;
     const path = dir.pathOf(name);
     if (env.exists(path)) throw new MillraceError(`${path} exists`, { code: 'ALREADY_EXISTS' });
     this.#busy.add(name);
@@ -241,13 +284,13 @@ export class LogManager implements AsyncDisposable {
       await dir.forgetPartition(name);
       env.mkdir(path);
       await new LogFiles({ env, logger: this.#logger, dir: path }).writeTopicId(topicId);
-      const log = await this.#openLog(path, { topic, partition }, config, NEW_LOG);
+      const log = await this.#openLog(dir, { topic, partition }, config, NEW_LOG);
       await env.syncDir(path);
       await env.syncDir(dir.path);
       this.#logs.set(name, { log, dir });
       return log;
     } catch (error) {
-      this.#removeCreated(path);
+      this.#removeCreated(env, path);
       throw error;
     } finally {
       this.#creating.delete(name);
@@ -257,12 +300,14 @@ export class LogManager implements AsyncDisposable {
 
   /**
    * Closes the log and renames its directory, durable when it resolves; its files are unlinked after
-   * file.delete.delay.ms. Bytes of slices that are on their way stay. False: no such log.
+   * file.delete.delay.ms. Bytes of slices that are on their way stay. False: no such log. Rejects with
+   * LOG_DIR_OFFLINE, and the log stays, or with an I/O error.
    */
   async deleteLog(topic: string, partition: number): Promise<boolean> {
     const name = formatPartitionDir(topic, partition);
     const entry = this.#logs.get(name);
     if (entry === undefined) return false;
+    if (entry.dir.failure !== null) throw entry.dir.failure;
     this.#logs.delete(name);
     this.#busy.add(name);
     try {
@@ -274,12 +319,11 @@ export class LogManager implements AsyncDisposable {
   }
 
   async #delete({ log, dir }: OpenLog): Promise<void> {
-    const { env, random } = this.#options;
     await log.discard();
-    const deleted = dir.pathOf(formatDeletedDir(log.topic, log.partition, random));
-    env.rename(log.path, deleted);
-    await env.syncDir(dir.path);
-    this.#reaper.schedule(log.config.fileDeleteDelayMs, () => this.#reap(deleted));
+    const deleted = dir.pathOf(formatDeletedDir(log.topic, log.partition, this.#options.random));
+    dir.env.rename(log.path, deleted);
+    await dir.env.syncDir(dir.path);
+    this.#reaper.schedule(log.config.fileDeleteDelayMs, () => this.#reap(dir, deleted));
   }
 
   /** For every open partition of the topic. */
@@ -313,9 +357,15 @@ export class LogManager implements AsyncDisposable {
     });
   }
 
-  /** Writes the checkpoint files. Rejects with an I/O error; the old files then stay. */
-  checkpoint(): Promise<void> {
-    return this.#checkpointing.run(() => this.#checkpoint());
+  /**
+   * Writes the checkpoint files of every directory that is not offline. Rejects with the first I/O error,
+   * when all were tried; the old files then stay.
+   */
+  async checkpoint(): Promise<void> {
+    const written = await Promise.allSettled(
+      this.#dirs.filter((dir) => dir.failure === null).map((dir) => this.#checkpoints.write(dir)),
+    );
+    for (const result of written) if (result.status === 'rejected') throw result.reason;
   }
 
   /**
@@ -336,20 +386,27 @@ export class LogManager implements AsyncDisposable {
     await this.#scrubber?.close();
     await this.#housekeeping.run(async () => {
       this.#reaper.close();
-      const vouched = new Set(this.#clean);
+      const unclean = new Set<LogDir>();
       await Promise.all(
         [...this.#logs.values()].map(async ({ log, dir }) => {
-          if (!(await log.close())) vouched.delete(dir);
+          if (!(await log.close())) unclean.add(dir);
         }),
       );
-      try {
-        await this.checkpoint();
-        for (const dir of vouched) await dir.leaveCleanMarker();
-      } catch (error) {
-        this.#logger.error('checkpoints not written', { reason: String(error) });
-      }
+      await Promise.all(this.#dirs.map((dir) => this.#leave(dir, !unclean.has(dir))));
     });
     for (const dir of this.#dirs) dir.release();
+  }
+
+  /** The last files of a directory whose logs are closed. */
+  async #leave(dir: LogDir, closedWell: boolean): Promise<void> {
+    if (dir.failure !== null) return;
+    try {
+      await this.#checkpoints.write(dir);
+      if (closedWell && this.#clean.has(dir)) await dir.leaveCleanMarker();
+    } catch (error) {
+      if (dir.failure !== null) return;
+      this.#logger.error('checkpoints not written', { dir: dir.path, reason: String(error) });
+    }
   }
 
   /** After a failed open. */
@@ -364,10 +421,9 @@ export class LogManager implements AsyncDisposable {
   }
 
   async #openDir(dir: LogDir): Promise<void> {
-    const clean = await dir.takeCleanMarker();
-    this.#clean.add(dir);
+    const clean = await this.#takeCleanMarker(dir);
     for (const name of dir.deletedDirs()) {
-      this.#reaper.schedule(0, () => this.#reap(dir.pathOf(name)));
+      this.#reaper.schedule(0, () => this.#reap(dir, dir.pathOf(name)));
     }
     const waiting = this.#wanted(dir.partitionDirs());
     // Nobody has looked at the others: after a crash they stay in doubt.
@@ -381,6 +437,18 @@ export class LogManager implements AsyncDisposable {
     await Promise.all(Array.from({ length: concurrency }, work));
   }
 
+  async #takeCleanMarker(dir: LogDir): Promise<boolean> {
+    try {
+      const clean = await dir.takeCleanMarker();
+      this.#clean.add(dir);
+      return clean;
+    } catch (error) {
+      // The others can be served, and of this one what needs no repair.
+      if (dir.failure !== null) return false;
+      throw error;
+    }
+  }
+
   #wanted(entries: PartitionDirEntry[]): PartitionDirEntry[] {
     const { only } = this.#options;
     if (only === undefined) return entries;
@@ -391,7 +459,6 @@ export class LogManager implements AsyncDisposable {
 
   async #openPartition(dir: LogDir, entry: PartitionDirEntry, clean: boolean): Promise<void> {
     const { name, topic } = entry;
-    const path = dir.pathOf(name);
     const config = this.#options.topicConfig?.(topic) ?? this.#options.config;
     const { recoveryPoints, logStartOffsets } = dir.checkpoints;
     try {
@@ -402,69 +469,40 @@ export class LogManager implements AsyncDisposable {
       const recoveryPoint = recoveryPoints.get(name) ?? OFFSET_ZERO;
       const logStartOffset = logStartOffsets.get(name) ?? OFFSET_ZERO;
       const start = { clean, recoveryPoint, logStartOffset };
-      const log = await this.#openLog(path, entry, config, start);
+      const log = await this.#openLog(dir, entry, config, start);
       this.#busy.delete(name);
       this.#logs.set(name, { log, dir });
+      if (dir.failure !== null) log.takeOffline(dir.failure.message);
     } catch (error) {
       // The next start looks at it again, and closely.
       this.#clean.delete(dir);
       this.#failures.set(name, error instanceof Error ? error : new Error(String(error)));
-      this.#logger.error('log not opened', { dir: path, reason: String(error) });
+      if (isOfflineError(error)) return;
+      this.#logger.error('log not opened', { dir: dir.pathOf(name), reason: String(error) });
     }
   }
 
   #openLog(
-    path: string,
+    dir: LogDir,
     { topic, partition }: PartitionName,
     config: LogConfig,
     start: LogStart,
   ): Promise<PartitionLog> {
-    const { env, clock, random } = this.#options;
-    const [logger, reaper] = [this.#logger, this.#reaper];
-    const of = { topic, partition, dir: path, config };
+    const { clock, random } = this.#options;
     const name = formatPartitionDir(topic, partition);
-    const checkpoint = async (truncatedTo?: Offset): Promise<void> => {
-      await this.checkpoint();
-      const dir = this.#logs.get(name)?.dir;
-      const cleaned = dir?.cleanerOffsets.get(name);
-      if (truncatedTo === undefined || cleaned === undefined || cleaned <= truncatedTo) return;
-      await dir?.writeCleanerOffset(name, truncatedTo);
-    };
-    return PartitionLog.open({ env, clock, random, logger, reaper, checkpoint, ...of, ...start });
-  }
-
-  async #checkpoint(): Promise<void> {
-    for (const dir of this.#dirs) {
-      const points = new Map<OpenLog, Offset>();
-      for (const entry of [...this.#logs.values()]) {
-        const { recoveryPoint } = entry.log;
-        // What the epoch file lacks is found again only above the recovery point.
-        if (entry.dir === dir && (await entry.log.epochsWritten()))
-          points.set(entry, recoveryPoint);
-      }
-      // No wait from here to the write: a log deleted meanwhile must not be in it, lest a new one of
-      // its name takes over its offsets.
-      const before = dir.checkpoints;
-      const recoveryPoints = new Map<string, Offset>();
-      const logStartOffsets = new Map<string, Offset>();
-      const highWatermarks = new Map<string, Offset>();
-      for (const [name, entry] of this.#logs) {
-        if (entry.dir !== dir) continue;
-        const { log } = entry;
-        const kept = before.recoveryPoints.get(name) ?? OFFSET_ZERO;
-        recoveryPoints.set(name, points.get(entry) ?? kept);
-        if (log.logStartOffset > log.firstSegmentOffset) {
-          logStartOffsets.set(name, log.logStartOffset);
-        }
-        highWatermarks.set(name, log.highWatermark);
-      }
-      for (const name of [...this.#failures.keys(), ...this.#leftAlone]) {
-        copyEntry(before.recoveryPoints, recoveryPoints, name);
-        copyEntry(before.logStartOffsets, logStartOffsets, name);
-        copyEntry(before.highWatermarks, highWatermarks, name);
-      }
-      await dir.writeCheckpoints({ recoveryPoints, logStartOffsets, highWatermarks });
-    }
+    return PartitionLog.open({
+      env: dir.env,
+      ...{ clock, random, logger: this.#logger, reaper: this.#reaper },
+      ...{ topic, partition, dir: dir.pathOf(name), config },
+      ...start,
+      onOffline: (error) => dir.fail(error),
+      checkpoint: async (truncatedTo) => {
+        await this.#checkpoints.write(dir);
+        const cleaned = dir.cleanerOffsets.get(name);
+        if (truncatedTo === undefined || cleaned === undefined || cleaned <= truncatedTo) return;
+        await dir.writeCleanerOffset(name, truncatedTo);
+      },
+    });
   }
 
   #start(): void {
@@ -502,14 +540,17 @@ export class LogManager implements AsyncDisposable {
     const counts = new Map(this.#dirs.map((dir) => [dir, 0]));
     for (const { dir } of this.#logs.values()) counts.set(dir, (counts.get(dir) ?? 0) + 1);
     for (const dir of this.#creating.values()) counts.set(dir, (counts.get(dir) ?? 0) + 1);
-    const emptiest = [...counts].sort((a, b) => a[1] - b[1])[0];
-    assert(emptiest !== undefined, 'a log manager has a data directory');
+    const [first] = this.#dirs;
+    assert(first !== undefined, 'a log manager has a data directory');
+    const online = [...counts].filter(([dir]) => dir.failure === null);
+    const emptiest = online.sort((a, b) => a[1] - b[1])[0];
+    if (emptiest === undefined) throw first.failure ?? offlineError(first.path, null);
     return emptiest[0];
   }
 
   /** Unlinks the files of a deleted partition, a turn of the event loop each. */
-  async #reap(path: string): Promise<void> {
-    const { env } = this.#options;
+  async #reap({ env, failure }: LogDir, path: string): Promise<void> {
+    if (failure !== null) return;
     for (const name of env.readdir(path)) {
       // The directory may be another process's by now; it finds the rest.
       if (this.#closing !== null) return;
@@ -520,8 +561,7 @@ export class LogManager implements AsyncDisposable {
   }
 
   /** After a failed creation; what stays is an empty log at the next start. */
-  #removeCreated(path: string): void {
-    const { env } = this.#options;
+  #removeCreated(env: Env, path: string): void {
     try {
       for (const name of env.readdir(path)) env.unlink(join(path, name));
       env.rmdir(path);
@@ -529,9 +569,4 @@ export class LogManager implements AsyncDisposable {
       this.#logger.warn('directory not removed', { path, reason: String(error) });
     }
   }
-}
-
-function copyEntry(from: OffsetCheckpoint, to: Map<string, Offset>, name: string): void {
-  const offset = from.get(name);
-  if (offset !== undefined) to.set(name, offset);
 }

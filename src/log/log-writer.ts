@@ -30,7 +30,6 @@ import { atTickEnd } from '../base/tick.js';
 import type { Env } from '../file/env.js';
 import { patchAppendTime, patchMaxTimestamp, patchOffsetAndEpoch } from '../record/batch-patch.js';
 import { buildEndTxnMarker } from '../record/control-record.js';
-import { rollReason } from '../segment/roll-policy.js';
 import { Segment, type SegmentConfig } from '../segment/segment.js';
 import type { SegmentList } from '../segment/segment-list.js';
 import { AppendArena } from './append-arena.js';
@@ -41,11 +40,17 @@ import type { LeaderEpochCache } from './leader-epoch-cache.js';
 import type { LogFiles } from './log-files.js';
 import { PENDING_BYTES_MAX } from './log-limits.js';
 import type { LogOffsets } from './offsets.js';
-import { gatherBuffers, PendingAppend, type PendingAppendFields } from './pending-append.js';
+import {
+  entriesWithout,
+  gatherBuffers,
+  PendingAppend,
+  type PendingAppendFields,
+} from './pending-append.js';
 import { encodeProducerSnapshot } from './producer-snapshot.js';
-import type { KeptBatch, ProducerEntry, ProducerState } from './producer-state.js';
+import type { KeptBatch, ProducerState } from './producer-state.js';
 import type { AppendResult } from './results.js';
-import { type LogConfig, segmentMsMax } from './topic-config.js';
+import { countUntilRoll } from './roll-point.js';
+import type { LogConfig } from './topic-config.js';
 import type { TransactionLog } from './transaction-log.js';
 
 export interface LogWriterOptions {
@@ -67,6 +72,8 @@ export interface LogWriterOptions {
   readonly transactions: TransactionLog;
   /** The high watermark moved. */
   readonly onVisible: () => void;
+  /** The log is about to go offline, and its disk is to blame. */
+  readonly onOffline?: (error: Error) => void;
 }
 
 /** Errors after which the same append may succeed later, if the file could be cut back. */
@@ -212,7 +219,11 @@ export class LogWriter {
   /** Writes the queue now, a run per segment. */
   write(): void {
     while (this.#queue.length > 0 && this.#rolling === null && this.#stopped === null) {
-      const count = this.#countUntilRoll();
+      const count = countUntilRoll(this.#queue, this.#active, {
+        config: this.#config,
+        nowMs: this.#options.clock.nowMs(),
+        jitterMs: this.#jitterMs,
+      });
       if (count === 0) this.#beginRoll();
       else this.#writeRun(this.#queue.splice(0, count));
     }
@@ -230,7 +241,7 @@ export class LogWriter {
     try {
       await this.#options.flusher.flush(this.#offsets.logEndOffset);
     } catch (error) {
-      this.#goOffline(error);
+      this.failed(error);
       throw error;
     }
   }
@@ -264,12 +275,31 @@ export class LogWriter {
 
   /** What was done to the files went wrong: nothing more is written. */
   fail(error: unknown): void {
-    this.#goOffline(error);
+    this.failed(error);
     this.#readable = false;
   }
 
   #refusal(): string | null {
     if (this.#stopped !== null) return this.#stopped;
+  /** A write or a sync went wrong: nothing more is written, reads go on. One error is logged. */
+  failed(error: unknown): void {
+    if (this.#stopped !== null) return;
+    const { dir, logger, onOffline } = this.#options;
+    const poisoned = [...this.#segments].some((segment) => segment.poisoned);
+    if (poisoned && error instanceof Error) onOffline?.(error);
+    // The whole directory is offline, and said so.
+    if (this.#stopped !== null) return;
+    logger.error('the log is offline', { dir, reason: String(error) });
+    this.takeOffline(`${dir} is offline after an I/O error: ${String(error)}`);
+  }
+
+  /** Refuses appends from now on; reads go on. Idempotent. */
+  takeOffline(reason: string): void {
+    if (this.#stopped !== null) return;
+    this.stop(reason);
+    this.#readable = true;
+  }
+
     if (this.#closing) return 'the log is being closed';
     return this.#paused ? 'the log is being truncated' : null;
   }
@@ -345,40 +375,6 @@ export class LogWriter {
       : this.#enqueue(repeated);
   }
 
-  /** How many appends of the queue go into the active segment before it is rolled. */
-  #countUntilRoll(): number {
-    const active = this.#active;
-    if (!active.appendable) return 0;
-    const { segmentBytes } = this.#config;
-    const segmentMs = segmentMsMax(this.#config);
-    const nowMs = this.#options.clock.nowMs();
-    let { size, firstTimestampMs } = active;
-    let count = 0;
-    for (const pending of this.#queue) {
-      if (pending.bytes !== null) {
-        const reason = rollReason({
-          size,
-          appendSize: pending.size,
-          relativeOffset: pending.lastOffset - active.baseOffset,
-          firstTimestampMs,
-          appendTimestampMs: pending.maxTimestampMs,
-          createdMs: active.createdMs,
-          nowMs,
-          indexFull: active.indexFull,
-          segmentBytes,
-          segmentMs,
-          jitterMs: this.#jitterMs,
-        });
-        // An empty segment takes what comes: a new one would not be emptier.
-        if (reason !== null && size > 0) break;
-        if (size === 0) firstTimestampMs = pending.maxTimestampMs;
-        size += pending.size;
-      }
-      count++;
-    }
-    return count;
-  }
-
   #writeRun(run: readonly PendingAppend[]): void {
     for (const pending of run) this.#queueBytes -= pending.size;
     try {
@@ -451,7 +447,7 @@ export class LogWriter {
       const { dir, logger } = this.#options;
       logger.warn('appends refused', { dir, count: refused.length, reason: String(error) });
     } else {
-      this.#goOffline(error);
+      this.failed(error);
     }
     const failure = this.#storageError(`the write failed: ${String(error)}`);
     for (const pending of refused) pending.resolve(failure);
@@ -466,7 +462,7 @@ export class LogWriter {
       try {
         await this.#options.flusher.flush(end);
       } catch (error) {
-        this.#goOffline(error);
+        this.failed(error);
       }
       // A stop meanwhile has answered them.
       if (this.#stopped !== null) break;
@@ -496,7 +492,7 @@ export class LogWriter {
   /** The sealed segment could not be made durable: without descriptors, the next flush tries again. */
   #sealFailed(error: unknown): void {
     if (!(error instanceof MillraceError && error.code === 'TOO_MANY_FILES')) {
-      this.#goOffline(error);
+      this.failed(error);
       return;
     }
     const { dir, logger } = this.#options;
@@ -508,7 +504,7 @@ export class LogWriter {
     try {
       await flusher.flush(this.#offsets.logEndOffset);
     } catch (error) {
-      this.#goOffline(error);
+      this.failed(error);
     }
     if (this.#stopped !== null) return;
     try {
@@ -525,7 +521,7 @@ export class LogWriter {
     const sealed = this.#active;
     const baseOffset = this.#offsets.logEndOffset;
     assert(baseOffset > sealed.baseOffset, 'a segment is rolled above its base offset');
-    const snapshot = encodeProducerSnapshot(this.#writtenProducers());
+    const snapshot = encodeProducerSnapshot(entriesWithout(this.#queue, this.#producers));
     const config = segmentConfig;
     this.#segments.add(Segment.create({ env, clock, logger, dir, config, baseOffset }));
     try {
@@ -537,23 +533,6 @@ export class LogWriter {
     this.#options.transactions.sealed(sealed.baseOffset);
     flusher.sealed(sealed, baseOffset, snapshot);
     this.#drawJitter();
-  }
-
-  /** Producer entries as of the log end, without what the queue added. */
-  #writtenProducers(): readonly ProducerEntry[] {
-    const before = new Map<number, ProducerEntry | undefined>();
-    for (const pending of this.#queue.toReversed()) {
-      if (pending.producerId > -1) before.set(pending.producerId, pending.producerBefore);
-    }
-    return this.#producers.entriesBefore(before);
-  }
-
-  #goOffline(error: unknown): void {
-    if (this.#stopped !== null) return;
-    const { dir, logger } = this.#options;
-    logger.error('the log is offline', { dir, reason: String(error) });
-    this.stop(`${dir} is offline after an I/O error: ${String(error)}`);
-    this.#readable = true;
   }
 
   #armFlushTimer(): void {

@@ -30,7 +30,7 @@ import { LogReader } from './log-reader.js';
 import { LogWriter } from './log-writer.js';
 import { LogOffsets } from './offsets.js';
 import { encodeProducerSnapshot } from './producer-snapshot.js';
-import type { ProducerState } from './producer-state.js';
+import type { ProducerEntry, ProducerState } from './producer-state.js';
 import type {
   AppendResult,
   DeleteRecordsResult,
@@ -69,6 +69,8 @@ export interface PartitionLogOptions {
    */
   readonly checkpoint?: (truncatedTo?: Offset) => Promise<void>;
 }
+  /** The log is about to go offline, and its disk is to blame; must not throw. */
+  readonly onOffline?: (error: Error) => void;
 
 export class PartitionLog implements AsyncDisposable {
   readonly topic: string;
@@ -225,6 +227,11 @@ export class PartitionLog implements AsyncDisposable {
   }
 
   /** -1 in a log without epochs. */
+  /** The idempotent producers that the log remembers, as of what is queued. */
+  activeProducers(): ProducerEntry[] {
+    return this.#producers.entries();
+  }
+
   get latestLeaderEpoch(): number {
     return this.#epochs.latestEpoch;
   }
@@ -235,6 +242,16 @@ export class PartitionLog implements AsyncDisposable {
   }
 
   /**
+  /** Reads are answered: also when the log is offline, but not when it is closed. */
+  get readable(): boolean {
+    return this.#writer.readable;
+  }
+
+  /** The log directory is offline: appends are refused from now on, reads go on. */
+  takeOffline(reason: string): void {
+    this.#writer.takeOffline(reason);
+  }
+
    * Validates one record batch, assigns its offsets (both now, in the order of the calls) and queues
    * it; settles after the write at the end of this tick, or at once when much is pending. Never
    * rejects. A crash before it settles leaves the batch whole or absent.
@@ -312,8 +329,7 @@ export class PartitionLog implements AsyncDisposable {
     try {
       this.#flusher.flushSync(this.#offsets.logEndOffset);
     } catch (error) {
-      this.#options.logger.error('the log is offline', { dir: this.path, reason: String(error) });
-      this.#writer.stop(`${this.path} is offline after an I/O error: ${String(error)}`);
+      this.#writer.failed(error);
       throw error;
     }
   }
@@ -416,8 +432,10 @@ export class PartitionLog implements AsyncDisposable {
       const end = await truncateLog(this.#truncateOptions(), offset as Offset);
       const highWatermark = Math.min(this.#offsets.highWatermark, end) as Offset;
       const { state } = this.#transactions;
-      const lastStable = state.lastStableOffset(logStartOffset, highWatermark) as Offset;
-      this.#offsets.move(logStartOffset, lastStable, highWatermark, end);
+      // A batch goes as a whole, also where the log started in the middle of it.
+      const start = Math.min(logStartOffset, end) as Offset;
+      const lastStable = state.lastStableOffset(start, highWatermark) as Offset;
+      this.#offsets.move(start, lastStable, highWatermark, end);
       return end;
     } catch (error) {
       this.#writer.fail(error);
@@ -485,6 +503,7 @@ export class PartitionLog implements AsyncDisposable {
 
   async #close(): Promise<boolean> {
     try {
+    const wasOffline = this.offline;
       await this.#writer.close();
       const last = this.#segments.last;
       if (last !== null) this.#transactions.sealed(last.baseOffset);
@@ -496,7 +515,8 @@ export class PartitionLog implements AsyncDisposable {
       return await this.#files.epochsWritten();
     } catch (error) {
       const { logger, dir } = this.#options;
-      logger.error('the log was not closed cleanly', { dir, reason: String(error) });
+      const fields = { dir, reason: String(error) };
+      if (!wasOffline) logger.error('the log was not closed cleanly', fields);
       return false;
     } finally {
       this.#writer.stop(`${this.path} is closed`);

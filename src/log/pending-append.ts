@@ -6,7 +6,7 @@
 
 import type { Offset } from '../base/offset.js';
 import type { ArenaChunk } from './append-arena.js';
-import type { ProducerEntry } from './producer-state.js';
+import type { ProducerEntry, ProducerState } from './producer-state.js';
 import type { AppendResult } from './results.js';
 
 /** What a batch does to the transaction of its producer. */
@@ -75,4 +75,16 @@ export function gatherBuffers(run: readonly PendingAppend[]): Uint8Array[] {
   }
   if (bytes !== null) buffers.push(bytes.subarray(start, end));
   return buffers;
+}
+
+/** Producer entries as of the log end, without what the queue added. */
+export function entriesWithout(
+  queue: readonly PendingAppend[],
+  producers: ProducerState,
+): readonly ProducerEntry[] {
+  const before = new Map<number, ProducerEntry | undefined>();
+  for (const pending of queue.toReversed()) {
+    if (pending.producerId > -1) before.set(pending.producerId, pending.producerBefore);
+  }
+  return producers.entriesBefore(before);
 }

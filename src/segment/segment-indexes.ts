@@ -8,6 +8,7 @@ import { join } from 'node:path';
 import type { Logger } from '../base/logger.js';
 import type { Offset } from '../base/offset.js';
 import type { Env } from '../file/env.js';
+import { isOfflineError } from '../file/guarded-env.js';
 import { OffsetIndex } from '../index/offset-index.js';
 import type { SparseIndex } from '../index/sparse-index.js';
 import { TimeIndex } from '../index/time-index.js';
@@ -123,6 +124,7 @@ export class SegmentIndexes {
     try {
       call();
     } catch (error) {
+      if (isOfflineError(error)) return;
       const fields = { path: index.path, error: String(error) };
       this.#logger.warn('could not write an index; it will be made again', fields);
     }

@@ -23,7 +23,7 @@ import type { StoredBatch } from './stored-batch.js';
 export interface LogEvents {
   /** More is visible to readers: up to this offset, exclusive. */
   visible: [highWatermark: Offset];
-  /** The disk failed: appends and reads answer errors until the log is opened anew. Once. */
+  /** The disk failed: appends answer errors until the log is opened anew, reads go on. Once. */
   offline: [error: MillraceError];
   close: [];
 }
@@ -225,6 +225,11 @@ export class Log extends EventEmitter<LogEvents> implements AsyncDisposable {
     });
     this.#readers.add(reader);
     return reader;
+  }
+
+  /** The log directory is offline: says so, if it was not said. */
+  noteOffline({ message }: MillraceError): void {
+    this.#maybeOffline(answerError('KAFKA_STORAGE_ERROR', message));
   }
 
   #failed(error: MillraceError): void {

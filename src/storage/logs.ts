@@ -10,7 +10,9 @@
  * what the others need after a crash is left for whoever opens them.
  */
 
+import { EventEmitter } from 'node:events';
 import { basename, dirname, join, resolve } from 'node:path';
+import type { MillraceError } from '../base/errors.js';
 import { randomUuid } from '../base/uuid.js';
 import type { Env } from '../file/env.js';
 import { LogManager } from '../log/log-manager.js';
@@ -24,7 +26,13 @@ import { type StorageOptions, type StorageSettings, settingsOf } from './storage
 /** node.id of a directory that has none yet: that of a broker on its defaults. */
 const NODE_ID = 1;
 
-export class Logs implements AsyncDisposable {
+/** What a data directory tells; with `on`, `once`, `off`. */
+export interface LogsEvents {
+  /** The disk failed: appends to every log answer errors until it is opened anew, reads go on. Once. */
+  offline: [error: MillraceError];
+}
+
+export class Logs extends EventEmitter<LogsEvents> implements AsyncDisposable {
   /** The data directory. */
   readonly path: string;
   readonly #manager: LogManager;
@@ -33,6 +41,7 @@ export class Logs implements AsyncDisposable {
   #closing: Promise<void> | null = null;
 
   constructor(path: string, manager: LogManager, settings: StorageSettings) {
+    super();
     this.path = path;
     this.#manager = manager;
     this.#settings = settings;
@@ -41,6 +50,17 @@ export class Logs implements AsyncDisposable {
   /** Partitions whose directory could not be opened, by `TOPIC-PARTITION`. */
   get failures(): ReadonlyMap<string, Error> {
     return this.#manager.failures;
+  }
+
+  /** Why the directory is offline, code LOG_DIR_OFFLINE; null while all is well. */
+  get error(): MillraceError | null {
+    return this.#manager.logDirs()[0]?.error ?? null;
+  }
+
+  /** Tells everyone that the directory is offline. For `openLogs`. */
+  noteOffline(error: MillraceError): void {
+    for (const log of this.#logs.values()) log.noteOffline(error);
+    this.emit('offline', error);
   }
 
   /** Partitions that are there, by topic, then number. */
@@ -109,7 +129,10 @@ export class Logs implements AsyncDisposable {
 export async function openLogs(dir: string, options: StorageOptions = {}): Promise<Logs> {
   const settings = settingsOf(options);
   const path = resolve(dir);
-  return new Logs(path, await openManager(path, settings, null), settings);
+  let logs: Logs | null = null;
+  const onOffline = (error: MillraceError): void => logs?.noteOffline(error);
+  logs = new Logs(path, await openManager(path, settings, null, onOffline), settings);
+  return logs;
 }
 
 /**
@@ -124,10 +147,13 @@ export async function openLog(dir: string, options: StorageOptions = {}): Promis
     const message = `${path}: the directory of a log is named TOPIC-PARTITION, ${basename(path)}-0 for one`;
     throw answerError('INVALID_DIRECTORY', message);
   }
-  const manager = await openManager(dirname(path), settings, name);
+  let log: Log | null = null;
+  const onOffline = (error: MillraceError): void => log?.noteOffline(error);
+  const manager = await openManager(dirname(path), settings, name, onOffline);
   try {
     const partition = await openPartition(manager, name, settings);
-    return new Log({ ...settings, partition, closeFiles: () => manager.close() });
+    log = new Log({ ...settings, partition, closeFiles: () => manager.close() });
+    return log;
   } catch (error) {
     await manager.close();
     throw error;
@@ -153,6 +179,7 @@ function openManager(
   path: string,
   settings: StorageSettings,
   only: PartitionName | null,
+  onOffline: (error: MillraceError) => void,
 ): Promise<LogManager> {
   const { env, clock, random, logger, config } = settings;
   return LogManager.open({
@@ -160,6 +187,9 @@ function openManager(
     dirs: [path],
     nodeId: nodeIdOf(env, path),
     clusterId: null,
+    onDirOffline: ({ error }) => {
+      if (error !== null) onOffline(error);
+    },
     ...(only === null ? {} : { only }),
   });
 }

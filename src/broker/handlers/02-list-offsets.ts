@@ -76,7 +76,7 @@ function lookUp(
   if (timestamp < 0 && !(version >= (VERSION_MIN[timestamp] ?? Number.POSITIVE_INFINITY))) {
     return failure(partitionIndex, errorCodes.UNSUPPORTED_VERSION);
   }
-  if (log.offline) return failure(partitionIndex, errorCodes.KAFKA_STORAGE_ERROR);
+  if (!log.readable) return failure(partitionIndex, errorCodes.KAFKA_STORAGE_ERROR);
   try {
     return { partitionIndex, errorCode: errorCodes.NONE, ...find(log, timestamp, committed) };
   } catch (error) {

@@ -128,14 +128,15 @@ function describe(broker: BrokerServices, topic: Topic, operations: number): Top
   };
 }
 
-function describePartition(
+/** As DescribeTopicPartitions answers it too. */
+export function describePartition(
   { logs, nodeId }: BrokerServices,
   topic: Topic,
   partitionIndex: number,
-): PartitionResponse {
+) {
   const log = logs.getLog(topic.name, partitionIndex);
   const nodes = [nodeId];
-  if (log === undefined || log.offline) {
+  if (log === undefined || !log.readable) {
     return {
       errorCode: errorCodes.LEADER_NOT_AVAILABLE,
       partitionIndex,
@@ -152,7 +153,8 @@ function describePartition(
     leaderEpoch: leaderEpochOf(log),
     replicaNodes: nodes,
     isrNodes: nodes,
-    offlineReplicas: [],
+    // It leads all the same: with its disk gone it still answers reads.
+    offlineReplicas: log.offline ? nodes : [],
   };
 }
 
