@@ -279,8 +279,6 @@ export class LogWriter {
     this.#readable = false;
   }
 
-  #refusal(): string | null {
-    if (this.#stopped !== null) return this.#stopped;
   /** A write or a sync went wrong: nothing more is written, reads go on. One error is logged. */
   failed(error: unknown): void {
     if (this.#stopped !== null) return;
@@ -300,6 +298,8 @@ export class LogWriter {
     this.#readable = true;
   }
 
+  #refusal(): string | null {
+    if (this.#stopped !== null) return this.#stopped;
     if (this.#closing) return 'the log is being closed';
     return this.#paused ? 'the log is being truncated' : null;
   }

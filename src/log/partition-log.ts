@@ -68,9 +68,9 @@ export interface PartitionLogOptions {
    * `truncatedTo`. Not given: they are not kept.
    */
   readonly checkpoint?: (truncatedTo?: Offset) => Promise<void>;
-}
   /** The log is about to go offline, and its disk is to blame; must not throw. */
   readonly onOffline?: (error: Error) => void;
+}
 
 export class PartitionLog implements AsyncDisposable {
   readonly topic: string;
@@ -226,12 +226,12 @@ export class PartitionLog implements AsyncDisposable {
     return this.#producers.largestProducerId;
   }
 
-  /** -1 in a log without epochs. */
   /** The idempotent producers that the log remembers, as of what is queued. */
   activeProducers(): ProducerEntry[] {
     return this.#producers.entries();
   }
 
+  /** -1 in a log without epochs. */
   get latestLeaderEpoch(): number {
     return this.#epochs.latestEpoch;
   }
@@ -241,7 +241,6 @@ export class PartitionLog implements AsyncDisposable {
     return this.#writer.stopped !== null;
   }
 
-  /**
   /** Reads are answered: also when the log is offline, but not when it is closed. */
   get readable(): boolean {
     return this.#writer.readable;
@@ -252,6 +251,7 @@ export class PartitionLog implements AsyncDisposable {
     this.#writer.takeOffline(reason);
   }
 
+  /**
    * Validates one record batch, assigns its offsets (both now, in the order of the calls) and queues
    * it; settles after the write at the end of this tick, or at once when much is pending. Never
    * rejects. A crash before it settles leaves the batch whole or absent.
@@ -431,9 +431,9 @@ export class PartitionLog implements AsyncDisposable {
       this.#truncations++;
       const end = await truncateLog(this.#truncateOptions(), offset as Offset);
       const highWatermark = Math.min(this.#offsets.highWatermark, end) as Offset;
-      const { state } = this.#transactions;
       // A batch goes as a whole, also where the log started in the middle of it.
       const start = Math.min(logStartOffset, end) as Offset;
+      const { state } = this.#transactions;
       const lastStable = state.lastStableOffset(start, highWatermark) as Offset;
       this.#offsets.move(start, lastStable, highWatermark, end);
       return end;
@@ -502,8 +502,8 @@ export class PartitionLog implements AsyncDisposable {
   }
 
   async #close(): Promise<boolean> {
-    try {
     const wasOffline = this.offline;
+    try {
       await this.#writer.close();
       const last = this.#segments.last;
       if (last !== null) this.#transactions.sealed(last.baseOffset);
