@@ -249,7 +249,8 @@ export function parseConfigValue(own: ConfigField, text: string): ParsedValue {
   switch (own.type) {
     case 'boolean': {
       const lower = trimmed.toLowerCase();
-      if (lower !== 'true' && lower !== 'false') return bad('must be true or false');
+      if (lower !== 'true' && lower !== 'false')
+        return bad('Expected value to be either true or false');
       return { ok: true, value: lower === 'true' };
     }
     case 'int':
@@ -258,7 +259,7 @@ export function parseConfigValue(own: ConfigField, text: string): ParsedValue {
       return parseWhole(own, trimmed);
     case 'double': {
       const value = trimmed === '' ? Number.NaN : Number(trimmed);
-      return Number.isFinite(value) ? inRange(own, value) : bad('not a number');
+      return Number.isFinite(value) ? inRange(own, value) : bad('Not a number of type DOUBLE');
     }
     case 'list': {
       const items = trimmed === '' ? [] : trimmed.split(',').map((item) => item.trim());
@@ -295,9 +296,9 @@ export function configRangeText(own: ConfigField): string {
 }
 
 function parseWhole(own: ConfigField, text: string): ParsedValue {
-  if (!/^[+-]?\d{1,19}$/.test(text)) return bad(`not a number of type ${own.type.toUpperCase()}`);
+  if (!/^[+-]?\d{1,19}$/.test(text)) return bad(`Not a number of type ${own.type.toUpperCase()}`);
   const exact = BigInt(text.startsWith('+') ? text.slice(1) : text);
-  if (exact > 2n ** 63n - 1n || exact < -(2n ** 63n)) return bad('not a number of type LONG');
+  if (exact > 2n ** 63n - 1n || exact < -(2n ** 63n)) return bad('Not a number of type LONG');
   return inRange(own, Number(exact));
 }
 

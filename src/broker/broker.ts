@@ -28,6 +28,7 @@ import { FetchSessionCache } from './fetch-sessions.js';
 import type { BrokerServices, ClientState } from './handler.js';
 import { allHandlers } from './handlers/all.js';
 import { advertisedAddress, formatAddress, type ServedListener } from './listeners.js';
+import { LiveBrokerConfig } from './live-config.js';
 
 /** Fetches that wait at a time, over all connections. */
 const DELAYED_FETCHES_MAX = 50_000;
@@ -78,7 +79,7 @@ export class Broker {
   static async start(options: BrokerOptions = {}): Promise<Broker> {
     const { env = systemEnv, clock = systemClock, random = systemRandom } = options;
     const logger = options.logger ?? silentLogger;
-    const config = configOf(options.config);
+    const config = new LiveBrokerConfig(configOf(options.config));
     for (const warning of config.warnings) logger.warn(warning);
 
     let opened: Controller | null = null;
@@ -95,7 +96,13 @@ export class Broker {
       beforeLogs: async ({ dirs }) => {
         const dir = dirs[0] as string;
         const store = MetadataStore.open({ env, clock, logger, dir });
-        opened = new Controller({ store, settings: config, random, logger });
+        opened = new Controller({
+          store,
+          settings: config,
+          random,
+          logger,
+          onBrokerConfigs: (image) => config.update(image),
+        });
       },
       scrubBytesPerSecond: config.values['log.scrub.bytes.per.second'],
       retentionCheckIntervalMs: config.values['log.retention.check.interval.ms'],

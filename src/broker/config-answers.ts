@@ -5,8 +5,11 @@ import type { ConfigSource, DescribedConfig } from '../log/topic-config.js';
 
 export const configSourceCodes: Readonly<Record<ConfigSource, number>> = {
   DYNAMIC_TOPIC_CONFIG: 1,
+  DYNAMIC_BROKER_CONFIG: 2,
+  DYNAMIC_DEFAULT_BROKER_CONFIG: 3,
   STATIC_BROKER_CONFIG: 4,
   DEFAULT_CONFIG: 5,
+  CLIENT_METRICS_CONFIG: 7,
 };
 
 export const configTypeCodes: Readonly<Record<ConfigType, number>> = {

@@ -7,7 +7,7 @@
 
 import { type ConfigField, ConfigTable, formatConfigValue } from '../base/config-table.js';
 import { MillraceError } from '../base/errors.js';
-import type { DescribedConfig } from '../log/topic-config.js';
+import type { ConfigLayer, DescribedConfig } from '../log/topic-config.js';
 import { servedFields } from './config-fields.js';
 import { reportedFields, reportedPrefixes } from './config-fields-reported.js';
 import { type ServedListener, servedListeners } from './listeners.js';
@@ -34,6 +34,8 @@ export interface BrokerConfig {
   readonly values: ReturnType<typeof brokerConfigTable.parse>['values'];
   /** Texts of the configs that were set, by name. */
   readonly texts: ReadonlyMap<string, string>;
+  /** Where they were set, the strongest first; where not given, all are static. */
+  readonly layers?: readonly ConfigLayer[];
   readonly listeners: readonly ServedListener[];
   readonly nodeId: number;
   readonly dataDirs: readonly string[];
@@ -120,18 +122,20 @@ export function describeBrokerConfigs(config: BrokerConfig): readonly (Described
   readonly readOnly: boolean;
   readonly sensitive: boolean;
 })[] {
+  const { layers = [{ source: 'STATIC_BROKER_CONFIG', texts: config.texts }] } = config;
   return brokerConfigTable.names.map((name) => {
     const field: ConfigField = brokerFields[name as BrokerConfigName];
     const sensitive = field.type === 'password';
-    const given = config.texts.get(name);
     const value = config.values[name as BrokerConfigName];
     const text = value === null ? null : formatConfigValue(field, value);
     const shown = sensitive ? null : text;
     const fallback = brokerConfigTable.defaultText(name);
+    const given = layers.flatMap(({ source, texts }) => {
+      const set = texts.get(name);
+      return set === undefined ? [] : [{ name, value: sensitive ? null : set, source }];
+    });
     const synonyms: DescribedConfig['synonyms'] = [
-      ...(given === undefined
-        ? []
-        : [{ name, value: shown, source: 'STATIC_BROKER_CONFIG' as const }]),
+      ...given,
       ...(fallback === null || sensitive
         ? []
         : [{ name, value: fallback, source: 'DEFAULT_CONFIG' as const }]),
@@ -139,12 +143,11 @@ export function describeBrokerConfigs(config: BrokerConfig): readonly (Described
     return {
       name,
       value: shown,
-      source: given === undefined ? 'DEFAULT_CONFIG' : 'STATIC_BROKER_CONFIG',
+      source: given[0]?.source ?? 'DEFAULT_CONFIG',
       type: field.type,
       doc: field.doc,
       synonyms,
-      // Nothing can be altered at run time yet.
-      readOnly: true,
+      readOnly: field.update === 'read-only',
       sensitive,
     };
   });

@@ -4,6 +4,9 @@
  *
  *     create  1 store: live       2 directories                 crash between: made at the next start
  *     delete  1 store: deleting   2 directories   3 store: gone crash between: gone at the next start
+ *     grow    1 store: more       2 directories                 crash between: made at the next start
+ *
+ * Configs and quotas are in the store before they take effect.
  *
  * A topic is in the image, and so seen by clients, only after step 2 of its creation. At start the
  * store and the directories are reconciled; a topic of which there are only directories (a real Kafka
@@ -21,7 +24,13 @@ import type { Random } from '../base/random.js';
 import type { LogManager, PartitionDirectory } from '../log/log-manager.js';
 import { type BrokerLogSettings, deriveLogConfig, type LogConfig } from '../log/topic-config.js';
 import { topicNameProblem } from '../log/topic-name.js';
-import { type MetadataImage, type Topic, topic } from './metadata-image.js';
+import {
+  type ClientQuota,
+  type ConfigResourceType,
+  type MetadataImage,
+  type Topic,
+  topic,
+} from './metadata-image.js';
 import type { MetadataStore } from './metadata-store.js';
 import { ProducerIds } from './producer-ids.js';
 
@@ -62,9 +71,36 @@ export type CreateTopicResult =
       readonly message: string;
     };
 
+/** A change that was refused: the name of a Kafka error, and why. */
+export interface Refused {
+  readonly ok: false;
+  readonly error:
+    | 'INVALID_CONFIG'
+    | 'INVALID_PARTITIONS'
+    | 'INVALID_REQUEST'
+    | 'KAFKA_STORAGE_ERROR'
+    | 'UNKNOWN_TOPIC_OR_PARTITION';
+  readonly message: string;
+}
+
+export type ChangeResult = { readonly ok: true } | Refused;
+
+/** From the configs that are set to those that are to be. */
+export type ConfigChange = (
+  current: Readonly<Record<string, string>>,
+) => { readonly ok: true; readonly configs: Readonly<Record<string, string>> } | Refused;
+
+export interface ChangeOptions {
+  /** Answers what the change would answer, and changes nothing. */
+  readonly validateOnly: boolean;
+}
+
 export interface ControllerOptions {
   readonly store: MetadataStore;
+  /** Read at each use: it may change at run time. */
   readonly settings: BrokerLogSettings;
+  /** Configs of brokers have changed in the image: `settings` is to follow. */
+  readonly onBrokerConfigs?: (image: MetadataImage) => void;
   readonly random: Random;
   readonly logger: Logger;
 }
@@ -73,6 +109,7 @@ export class Controller {
   readonly producerIds: ProducerIds;
   readonly #store: MetadataStore;
   readonly #settings: BrokerLogSettings;
+  readonly #onBrokerConfigs: (image: MetadataImage) => void;
   readonly #random: Random;
   readonly #logger: Logger;
   readonly #mutex = new Mutex();
@@ -81,9 +118,11 @@ export class Controller {
   constructor(options: ControllerOptions) {
     this.#store = options.store;
     this.#settings = options.settings;
+    this.#onBrokerConfigs = options.onBrokerConfigs ?? (() => {});
     this.#random = options.random;
     this.#logger = options.logger;
     this.producerIds = new ProducerIds(this.#store, (task) => this.#mutex.run(task));
+    this.#onBrokerConfigs(this.image);
   }
 
   get image(): MetadataImage {
@@ -165,6 +204,114 @@ export class Controller {
       await this.#store.commit({ remove: [name] });
       return true;
     });
+  }
+
+  /** The new partitions are open and durable, and in the image, when this resolves. */
+  createPartitions(
+    name: string,
+    partitionCount: number,
+    { validateOnly }: ChangeOptions,
+  ): Promise<ChangeResult> {
+    return this.#mutex.run(async (): Promise<ChangeResult> => {
+      const entry = this.image.topic(name);
+      if (entry === undefined) return unknownTopic(name);
+      const problem = partitionCountProblem(entry, partitionCount);
+      if (problem !== null) return { ok: false, error: 'INVALID_PARTITIONS', message: problem };
+      if (validateOnly) return { ok: true };
+      const grown = topic({ ...entry, partitionCount });
+      const added = partitionNumbers(grown).slice(entry.partitionCount);
+      try {
+        await this.#store.write({ put: [grown] });
+        // Left by an attempt that failed and could not be taken back.
+        const missing = added.filter((one) => this.#openLogs().getLog(name, one) === undefined);
+        await this.#createLogs(grown, missing);
+      } catch (error) {
+        await this.#undoGrowth(entry, added);
+        return storageRefusal(error, this.#logger, `cannot add partitions to ${name}`);
+      }
+      this.image.put(grown);
+      return { ok: true };
+    });
+  }
+
+  /** In force for appends and housekeeping, and durable, when this resolves. */
+  alterTopicConfigs(
+    name: string,
+    change: ConfigChange,
+    { validateOnly }: ChangeOptions,
+  ): Promise<ChangeResult> {
+    return this.#mutex.run(async (): Promise<ChangeResult> => {
+      const entry = this.image.topic(name);
+      if (entry === undefined) return unknownTopic(name);
+      const changed = change(entry.configs);
+      if (!changed.ok) return changed;
+      const { configs } = changed;
+      const derived = deriveLogConfig(this.#settings, new Map(Object.entries(configs)));
+      if (!derived.ok) return derived;
+      if (validateOnly) return { ok: true };
+      try {
+        await this.#store.commit({ put: [topic({ ...entry, configs })] });
+      } catch (error) {
+        return storageRefusal(error, this.#logger, `cannot change the configs of ${name}`);
+      }
+      this.#openLogs().updateConfig(name, derived.config);
+      return { ok: true };
+    });
+  }
+
+  /** Configs of a broker or of client metrics, as `alterTopicConfigs`. */
+  alterResourceConfigs(
+    type: ConfigResourceType,
+    name: string,
+    change: ConfigChange,
+    { validateOnly }: ChangeOptions,
+  ): Promise<ChangeResult> {
+    return this.#mutex.run(async (): Promise<ChangeResult> => {
+      const changed = change(this.image.configsOf(type, name));
+      if (!changed.ok || validateOnly) return changed.ok ? { ok: true } : changed;
+      try {
+        await this.#store.commit({ configs: [{ type, name, configs: changed.configs }] });
+      } catch (error) {
+        return storageRefusal(error, this.#logger, `cannot change the configs of ${type} ${name}`);
+      }
+      if (type === 'broker') {
+        this.#onBrokerConfigs(this.image);
+        for (const entry of this.image.topics()) {
+          this.#openLogs().updateConfig(entry.name, this.#logConfig(entry.name, entry.configs));
+        }
+      }
+      return { ok: true };
+    });
+  }
+
+  /**
+   * Sets all of `quotas`, each of which replaces what there was for its entity; `change` computes them
+   * from what is set. In the image, and durable, when this resolves.
+   */
+  alterQuotas(change: (image: MetadataImage) => readonly ClientQuota[]): Promise<ChangeResult> {
+    return this.#mutex.run(async (): Promise<ChangeResult> => {
+      const quotas = change(this.image);
+      if (quotas.length === 0) return { ok: true };
+      try {
+        await this.#store.commit({ quotas });
+      } catch (error) {
+        return storageRefusal(error, this.#logger, 'cannot change client quotas');
+      }
+      return { ok: true };
+    });
+  }
+
+  /** After new partitions could not all be made. What cannot be taken back, a restart takes over. */
+  async #undoGrowth(entry: Topic, added: readonly number[]): Promise<void> {
+    try {
+      await this.#deleteLogs(entry.name, added);
+      await this.#store.write({});
+    } catch (error) {
+      this.#logger.error('cannot take back partitions that were not created', {
+        topic: entry.name,
+        cause: (error as Error).message,
+      });
+    }
   }
 
   async #finishDelete(
@@ -329,6 +476,29 @@ function refused(
   message: string,
 ): Extract<CreateTopicResult, { ok: false }> {
   return { ok: false, error, message };
+}
+
+/** Why a topic cannot have that many partitions, in Kafka's words; null if it can. */
+export function partitionCountProblem(entry: Topic, count: number): string | null {
+  const has = entry.partitionCount;
+  if (count === has) return `Topic already has ${has} partition(s).`;
+  if (count < has) {
+    return `The topic ${entry.name} currently has ${has} partition(s); ${count} would not be an increase.`;
+  }
+  return count > PARTITION_COUNT_MAX
+    ? `a topic has at most ${PARTITION_COUNT_MAX} partitions`
+    : null;
+}
+
+function unknownTopic(name: string): Refused {
+  const message = `The topic '${name}' does not exist.`;
+  return { ok: false, error: 'UNKNOWN_TOPIC_OR_PARTITION', message };
+}
+
+function storageRefusal(error: unknown, logger: Logger, what: string): Refused {
+  if (!(error instanceof MillraceError)) throw error;
+  logger.error(what, { code: error.code, cause: error.message });
+  return { ok: false, error: 'KAFKA_STORAGE_ERROR', message: `${what}: ${error.message}` };
 }
 
 function storageProblem(error: unknown, logger: Logger, what: string): CreateTopicResult {

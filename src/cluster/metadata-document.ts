@@ -2,7 +2,7 @@
  * The metadata file as text: a head line and a JSON document.
  *
  *     millrace-metadata 1 sha256=<64 hex digits>\n
- *     {"revision":7,"nextProducerId":1000,"topics":[...]}\n
+ *     {"revision":7,"nextProducerId":1000,"topics":[...],"configs":[...],"quotas":[...]}\n
  *
  * The checksum covers every byte after the head line. A file that fails it is not used; which file is
  * used instead is the store's business (metadata-store.ts).
@@ -10,8 +10,14 @@
 
 import { createHash } from 'node:crypto';
 import { topicNameProblem } from '../log/topic-name.js';
-import type { Topic } from './metadata-image.js';
-import { topic } from './metadata-image.js';
+import {
+  type ClientQuota,
+  type ConfigResourceType,
+  type QuotaEntity,
+  type ResourceConfigs,
+  type Topic,
+  topic,
+} from './metadata-image.js';
 
 const VERSION = 1;
 const HEAD = /^millrace-metadata (\d+) sha256=([0-9a-f]{64})\n/;
@@ -23,6 +29,9 @@ export interface MetadataDocument {
   /** First producer id that was never handed out. */
   readonly nextProducerId: number;
   readonly topics: readonly Topic[];
+  /** Of brokers and client metrics. Not in documents of the first version of this program. */
+  readonly configs?: readonly ResourceConfigs[];
+  readonly quotas?: readonly ClientQuota[];
 }
 
 export type DecodedDocument =
@@ -37,8 +46,9 @@ export function encodeMetadataDocument(document: MetadataDocument): Uint8Array {
     configs,
     state,
   }));
-  const { revision, nextProducerId } = document;
-  const body = Buffer.from(`${JSON.stringify({ revision, nextProducerId, topics })}\n`);
+  const { revision, nextProducerId, configs = [], quotas = [] } = document;
+  const content = { revision, nextProducerId, topics, configs, quotas };
+  const body = Buffer.from(`${JSON.stringify(content)}\n`);
   const head = `millrace-metadata ${VERSION} sha256=${checksumOf(body)}\n`;
   return Buffer.concat([Buffer.from(head), body]);
 }
@@ -63,9 +73,15 @@ function checksumOf(bytes: Uint8Array): string {
 
 function readDocument(value: unknown): DecodedDocument {
   if (!isObject(value)) return problem('it holds no object');
-  const { revision, nextProducerId, topics } = value;
+  const { revision, nextProducerId, topics, configs = [], quotas = [] } = value;
   if (!isCount(revision) || !isCount(nextProducerId) || !Array.isArray(topics)) {
     return problem('a field is missing');
+  }
+  if (!Array.isArray(configs) || !configs.every(isResourceConfigs)) {
+    return problem('a config entry is malformed');
+  }
+  if (!Array.isArray(quotas) || !quotas.every(isQuota)) {
+    return problem('a quota entry is malformed');
   }
   const read: Topic[] = [];
   for (const entry of topics as unknown[]) {
@@ -73,7 +89,7 @@ function readDocument(value: unknown): DecodedDocument {
     if (found === null) return problem(`a topic entry is malformed: ${JSON.stringify(entry)}`);
     read.push(found);
   }
-  return { ok: true, document: { revision, nextProducerId, topics: read } };
+  return { ok: true, document: { revision, nextProducerId, topics: read, configs, quotas } };
 }
 
 function readTopic(value: unknown): Topic | null {
@@ -83,9 +99,36 @@ function readTopic(value: unknown): Topic | null {
   if (typeof id !== 'string' || !TOPIC_ID.test(id)) return null;
   if (!isCount(partitionCount) || partitionCount === 0) return null;
   if (state !== 'live' && state !== 'deleting') return null;
-  if (!isObject(configs)) return null;
-  if (!Object.values(configs).every((config) => typeof config === 'string')) return null;
-  return topic({ name, id, partitionCount, configs: configs as Record<string, string>, state });
+  if (!isTexts(configs)) return null;
+  return topic({ name, id, partitionCount, configs, state });
+}
+
+const RESOURCE_TYPES: readonly unknown[] = [
+  'broker',
+  'client-metrics',
+] satisfies ConfigResourceType[];
+
+function isResourceConfigs(value: unknown): value is ResourceConfigs {
+  if (!isObject(value)) return false;
+  const { type, name, configs } = value;
+  return RESOURCE_TYPES.includes(type) && typeof name === 'string' && isTexts(configs);
+}
+
+const ENTITY_TYPES: readonly string[] = ['user', 'client-id', 'ip'] satisfies (keyof QuotaEntity)[];
+
+function isQuota(value: unknown): value is ClientQuota {
+  if (!isObject(value)) return false;
+  const { entity, values } = value;
+  if (!isObject(entity) || !isObject(values)) return false;
+  return (
+    Object.entries(entity).every(
+      ([type, name]) => ENTITY_TYPES.includes(type) && (name === null || typeof name === 'string'),
+    ) && Object.values(values).every((one) => typeof one === 'number' && Number.isFinite(one))
+  );
+}
+
+function isTexts(value: unknown): value is Record<string, string> {
+  return isObject(value) && Object.values(value).every((text) => typeof text === 'string');
 }
 
 function isObject(value: unknown): value is Record<string, unknown> {

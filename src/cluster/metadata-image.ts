@@ -1,5 +1,6 @@
 /**
- * The metadata image: which topics there are. In memory, read by every handler, changed only by the
+ * The metadata image: which topics there are, the configs of brokers and client metrics that were
+ * set at run time, and client quotas. In memory, read by every handler, changed only by the
  * controller and only after the change is on disk.
  *
  *     live      served
@@ -18,6 +19,34 @@ const INTERNAL_TOPICS: ReadonlySet<string> = new Set([
 
 /** Leader epoch of every partition while there is one node. */
 export const LEADER_EPOCH = 0;
+
+/** What has configs besides topics. The name of a broker is its id, or '' for all brokers. */
+export type ConfigResourceType = 'broker' | 'client-metrics';
+
+/** What was set at run time; without configs it is as good as not there. */
+export interface ResourceConfigs {
+  readonly type: ConfigResourceType;
+  readonly name: string;
+  readonly configs: Readonly<Record<string, string>>;
+}
+
+export type QuotaEntityType = 'user' | 'client-id' | 'ip';
+
+/** Whom a quota is for. Null stands for everyone of that type without a quota of their own. */
+export type QuotaEntity = Readonly<Partial<Record<QuotaEntityType, string | null>>>;
+
+export interface ClientQuota {
+  readonly entity: QuotaEntity;
+  /** By quota name: producer_byte_rate and so on. Empty: there is none any more. */
+  readonly values: Readonly<Record<string, number>>;
+}
+
+const QUOTA_ENTITY_TYPES: readonly QuotaEntityType[] = ['user', 'client-id', 'ip'];
+
+/** The same for equal entities only. */
+export function quotaEntityKey(entity: QuotaEntity): string {
+  return JSON.stringify(QUOTA_ENTITY_TYPES.map((type) => [entity[type] ?? null, type in entity]));
+}
 
 export type TopicState = 'live' | 'deleting';
 
@@ -43,10 +72,36 @@ export class MetadataImage {
   readonly #byName = new Map<string, Topic>();
   readonly #byId = new Map<string, Topic>();
   readonly #collisions = new Map<string, string>();
+  readonly #configs = new Map<string, ResourceConfigs>();
+  readonly #quotas = new Map<string, ClientQuota>();
   #sorted: readonly Topic[] | null = null;
 
-  constructor(topics: Iterable<Topic> = []) {
+  constructor(
+    topics: Iterable<Topic> = [],
+    configs: Iterable<ResourceConfigs> = [],
+    quotas: Iterable<ClientQuota> = [],
+  ) {
     for (const entry of topics) this.put(entry);
+    for (const entry of configs) this.putConfigs(entry);
+    for (const entry of quotas) this.putQuota(entry);
+  }
+
+  /** What was set for a resource; nothing if nothing was. */
+  configsOf(type: ConfigResourceType, name: string): Readonly<Record<string, string>> {
+    return this.#configs.get(resourceKey(type, name))?.configs ?? {};
+  }
+
+  /** Every resource for which something is set, in the order in which that began. */
+  configResources(): Iterable<ResourceConfigs> {
+    return this.#configs.values();
+  }
+
+  quotas(): Iterable<ClientQuota> {
+    return this.#quotas.values();
+  }
+
+  quotaOf(entity: QuotaEntity): ClientQuota | undefined {
+    return this.#quotas.get(quotaEntityKey(entity));
   }
 
   /** Undefined for a topic that is being deleted, too. */
@@ -91,6 +146,18 @@ export class MetadataImage {
     this.#sorted = null;
   }
 
+  putConfigs(entry: ResourceConfigs): void {
+    const key = resourceKey(entry.type, entry.name);
+    if (Object.keys(entry.configs).length === 0) this.#configs.delete(key);
+    else this.#configs.set(key, entry);
+  }
+
+  putQuota(quota: ClientQuota): void {
+    const key = quotaEntityKey(quota.entity);
+    if (Object.keys(quota.values).length === 0) this.#quotas.delete(key);
+    else this.#quotas.set(key, quota);
+  }
+
   remove(name: string): void {
     const entry = this.#byName.get(name);
     if (entry === undefined) return;
@@ -99,6 +166,10 @@ export class MetadataImage {
     this.#collisions.delete(collisionKey(name));
     this.#sorted = null;
   }
+}
+
+export function resourceKey(type: ConfigResourceType, name: string): string {
+  return `${type}/${name}`;
 }
 
 /** Names with the same key may not both exist: metric names put '_' for '.'. */

@@ -24,7 +24,14 @@ import {
   encodeMetadataDocument,
   type MetadataDocument,
 } from './metadata-document.js';
-import { MetadataImage, type Topic } from './metadata-image.js';
+import {
+  type ClientQuota,
+  MetadataImage,
+  quotaEntityKey,
+  type ResourceConfigs,
+  resourceKey,
+  type Topic,
+} from './metadata-image.js';
 
 export const METADATA_FILE = 'millrace.metadata';
 export const METADATA_BACKUP_FILE = 'millrace.metadata.backup';
@@ -34,6 +41,10 @@ export interface MetadataChange {
   readonly put?: readonly Topic[];
   readonly remove?: readonly string[];
   readonly nextProducerId?: number;
+  /** Each replaces what there was of its resource. */
+  readonly configs?: readonly ResourceConfigs[];
+  /** Each replaces what there was for its entity. */
+  readonly quotas?: readonly ClientQuota[];
 }
 
 export interface MetadataStoreOptions {
@@ -63,7 +74,7 @@ export class MetadataStore {
     this.#paths = paths;
     this.#revision = document.revision;
     this.#nextProducerId = document.nextProducerId;
-    this.image = new MetadataImage(document.topics);
+    this.image = new MetadataImage(document.topics, document.configs, document.quotas);
     this.lost = lost;
   }
 
@@ -103,6 +114,8 @@ export class MetadataStore {
     await this.write(change);
     for (const name of change.remove ?? []) this.image.remove(name);
     for (const topic of change.put ?? []) this.image.put(topic);
+    for (const entry of change.configs ?? []) this.image.putConfigs(entry);
+    for (const quota of change.quotas ?? []) this.image.putQuota(quota);
   }
 
   /** As `commit`, but the image does not change: the file then holds an intent. */
@@ -114,6 +127,8 @@ export class MetadataStore {
       revision: this.#revision + 1,
       nextProducerId: change.nextProducerId ?? this.#nextProducerId,
       topics: [...kept, ...(change.put ?? [])],
+      configs: this.#configsAfter(change),
+      quotas: this.#quotasAfter(change),
     };
     assert(Number.isSafeInteger(document.nextProducerId), 'producer ids are counted exactly');
     const bytes = encodeMetadataDocument(document);
@@ -121,5 +136,21 @@ export class MetadataStore {
     this.#revision = document.revision;
     for (const path of this.#paths) await this.#env.writeFileAtomic(path, bytes);
     this.#nextProducerId = document.nextProducerId;
+  }
+
+  #configsAfter({ configs = [] }: MetadataChange): ResourceConfigs[] {
+    const replaced = new Set(configs.map(({ type, name }) => resourceKey(type, name)));
+    const kept = [...this.image.configResources()].filter(
+      ({ type, name }) => !replaced.has(resourceKey(type, name)),
+    );
+    return [...kept, ...configs.filter((entry) => Object.keys(entry.configs).length > 0)];
+  }
+
+  #quotasAfter({ quotas = [] }: MetadataChange): ClientQuota[] {
+    const replaced = new Set(quotas.map(({ entity }) => quotaEntityKey(entity)));
+    const kept = [...this.image.quotas()].filter(
+      ({ entity }) => !replaced.has(quotaEntityKey(entity)),
+    );
+    return [...kept, ...quotas.filter(({ values }) => Object.keys(values).length > 0)];
   }
 }

@@ -58,6 +58,14 @@ export interface BrokerLogSettings {
   readonly values: ConfigValuesOf<typeof brokerLogFields>;
   /** Texts of the configs that were set, by name. */
   readonly texts: ReadonlyMap<string, string>;
+  /** Where they were set, the strongest first; where not given, all are static. */
+  readonly layers?: readonly ConfigLayer[];
+}
+
+/** Texts that were set in one place. */
+export interface ConfigLayer {
+  readonly source: ConfigSource;
+  readonly texts: ReadonlyMap<string, string>;
 }
 
 export type TopicOverrides = ReadonlyMap<string, string>;
@@ -100,7 +108,13 @@ export function segmentMsMax({ cleanupCompact, segmentMs, compactionLagMaxMs }: 
     : segmentMs;
 }
 
-export type ConfigSource = 'DYNAMIC_TOPIC_CONFIG' | 'STATIC_BROKER_CONFIG' | 'DEFAULT_CONFIG';
+export type ConfigSource =
+  | 'DYNAMIC_TOPIC_CONFIG'
+  | 'DYNAMIC_BROKER_CONFIG'
+  | 'DYNAMIC_DEFAULT_BROKER_CONFIG'
+  | 'STATIC_BROKER_CONFIG'
+  | 'DEFAULT_CONFIG'
+  | 'CLIENT_METRICS_CONFIG';
 
 export interface DescribedSynonym {
   readonly name: string;
@@ -144,10 +158,11 @@ function synonymsOf(
     found.push({ name, value: override, source: 'DYNAMIC_TOPIC_CONFIG' });
   }
   const synonyms = topicConfigSynonyms[name];
-  for (const synonym of synonyms) {
-    const value = settings.texts.get(synonym.name);
-    if (value !== undefined) {
-      found.push({ name: synonym.name, value, source: 'STATIC_BROKER_CONFIG' });
+  const { layers = [{ source: 'STATIC_BROKER_CONFIG', texts: settings.texts }] } = settings;
+  for (const { source, texts } of layers) {
+    for (const synonym of synonyms) {
+      const value = texts.get(synonym.name);
+      if (value !== undefined) found.push({ name: synonym.name, value, source });
     }
   }
   for (const synonym of synonyms) {

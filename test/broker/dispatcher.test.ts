@@ -7,6 +7,7 @@ import { encodeRequest } from '#src/protocol/codec.js';
 import type { produce } from '#src/protocol/messages/00-produce.js';
 import { metadata } from '#src/protocol/messages/03-metadata.js';
 import { heartbeat } from '#src/protocol/messages/12-heartbeat.js';
+import { goldenFrames } from '../protocol/golden.js';
 import { keepingLogger } from '../support/keeping-logger.js';
 import { bytesOf, RawClient } from '../support/raw-client.js';
 import {
@@ -145,6 +146,13 @@ function validFrames(topicId: string): Buffer[] {
     const api = apiByKey(Number(key)) as typeof produce;
     for (let version = api.versions.min; version <= api.versions.max; version++) {
       frames.push(bytesOf(encodeRequest(api, version, 1, 'client', body as never)));
+    }
+  }
+  // For the others what Kafka's own classes wrote: its topics and groups are unknown here.
+  for (const { key } of servedApis(allHandlers)) {
+    if (key in bodies) continue;
+    for (const frame of goldenFrames(apiByKey(key) as typeof produce)) {
+      if (frame.request) frames.push(request(frame.hex));
     }
   }
   return frames;

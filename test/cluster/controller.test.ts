@@ -64,6 +64,67 @@ t.test('a crash at every step of a deletion leaves the whole topic or nothing', 
   }
 });
 
+t.test(
+  'a crash at every step of growing leaves the old number of partitions or the new',
+  async (t) => {
+    const grow = { name: 'abc', count: 5 };
+    const options = { validateOnly: false };
+    const steps = await stepsOf(
+      (one) => one.createPartitions(grow.name, grow.count, options),
+      true,
+    );
+    t.equal(steps, 4, 'two copies of the intent and two directories');
+    const GROWN = { topics: ['abc:5'], directories: [0, 1, 2, 3, 4].map((one) => `abc-${one}`) };
+    for (let crashAt = 0; crashAt <= steps; crashAt++) {
+      const disk = new FakeDisk();
+      const { controller } = await openController(disk);
+      await controller.createTopic(abc);
+      disk.changesLeft = crashAt;
+      const result = await controller.createPartitions(grow.name, grow.count, options);
+      t.equal(result.ok, crashAt === steps, `answer of a crash at ${crashAt}`);
+      t.equal(controller.image.topic('abc')?.partitionCount, crashAt === steps ? 5 : 3);
+      disk.changesLeft = Number.POSITIVE_INFINITY;
+      const again = await openController(disk, 2);
+      t.same(view(disk, again.controller), crashAt === 0 ? WHOLE : GROWN, `crash at ${crashAt}`);
+    }
+  },
+);
+
+t.test('growing that fails for lack of space is taken back, and works later', async (t) => {
+  const disk = new FakeDisk();
+  const { controller } = await openController(disk);
+  await controller.createTopic(abc);
+  const grow = () => controller.createPartitions('abc', 5, { validateOnly: false });
+  disk.changesLeft = 3;
+  t.match(await grow(), { ok: false, error: 'KAFKA_STORAGE_ERROR' });
+  disk.changesLeft = Number.POSITIVE_INFINITY;
+  t.equal(controller.image.topic('abc')?.partitionCount, 3);
+  t.match(await grow(), { ok: true });
+  t.equal(disk.directories.size, 5);
+});
+
+t.test('configs are in force only when they are on disk', async (t) => {
+  const disk = new FakeDisk();
+  const { controller } = await openController(disk);
+  await controller.createTopic(abc);
+  const set = (validateOnly: boolean) =>
+    controller.alterTopicConfigs(
+      'abc',
+      (current) => ({ ok: true, configs: { ...current, 'retention.ms': '78' } }),
+      { validateOnly },
+    );
+  t.match(await set(true), { ok: true });
+  disk.changesLeft = 0;
+  t.match(await set(false), { ok: false, error: 'KAFKA_STORAGE_ERROR' });
+  t.same(controller.image.topic('abc')?.configs, abc.configs);
+  t.equal(disk.configs.size, 0);
+  disk.changesLeft = Number.POSITIVE_INFINITY;
+  t.match(await set(false), { ok: true });
+  t.equal(disk.configs.get('abc')?.retentionMs, 78);
+  const again = await openController(disk, 2);
+  t.same(again.controller.image.topic('abc')?.configs, { 'retention.ms': '78' });
+});
+
 t.test('no producer gets an id that a log knows from elsewhere', async (t) => {
   const disk = new FakeDisk();
   disk.directories.set('abc-0', null);

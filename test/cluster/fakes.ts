@@ -10,7 +10,7 @@ import { Controller } from '#src/cluster/controller.js';
 import { MetadataStore } from '#src/cluster/metadata-store.js';
 import type { Env } from '#src/file/env.js';
 import type { CreateLogOptions, LogManager } from '#src/log/log-manager.js';
-import { defaultBrokerLogSettings } from '#src/log/topic-config.js';
+import { defaultBrokerLogSettings, type LogConfig } from '#src/log/topic-config.js';
 import { keepingLogger } from '../support/keeping-logger.js';
 
 export class FakeDisk {
@@ -21,6 +21,8 @@ export class FakeDisk {
   readonly producerIds = new Map<string, number>();
   /** Partitions that cannot be opened. */
   readonly failures = new Map<string, Error>();
+  /** As last updated, by topic. */
+  readonly configs = new Map<string, LogConfig>();
   /** Changes still allowed. */
   changesLeft = Number.POSITIVE_INFINITY;
   changes = 0;
@@ -56,6 +58,9 @@ export class FakeDisk {
         })),
       getLog: (topic: string, partition: number) =>
         directories.has(`${topic}-${partition}`) ? {} : undefined,
+      updateConfig: (topic: string, config: LogConfig) => {
+        this.configs.set(topic, config);
+      },
       createLog: async ({ topic, partition, topicId }: CreateLogOptions) => {
         this.change(() => directories.set(`${topic}-${partition}`, topicId));
       },

@@ -25,8 +25,15 @@ t.test('a document comes back as it was', async (t) => {
     revision: 9,
     nextProducerId: 4000,
     topics: [entry('a', { configs: { 'retention.ms': '5' } }), entry('b', { state: 'deleting' })],
+    configs: [{ type: 'broker', name: '', configs: { 'log.retention.ms': '7' } }] as const,
+    quotas: [{ entity: { user: null, 'client-id': 'c' }, values: { producer_byte_rate: 1.5 } }],
   };
   t.same(decodeMetadataDocument(encodeMetadataDocument(document)), { ok: true, document });
+  const old = { revision: 9, nextProducerId: 4000, topics: [] };
+  t.match(decodeMetadataDocument(encodeMetadataDocument(old)), {
+    ok: true,
+    document: { ...old, configs: [], quotas: [] },
+  });
 });
 
 t.test('every flipped bit and every cut of a document is found', async (t) => {
@@ -54,6 +61,18 @@ t.test('a document of another shape is refused even if its checksum is right', a
     [{ ...entry('a'), configs: { x: 1 } }],
   ]) {
     t.equal(decodeMetadataDocument(encode(wrong)).ok, false, JSON.stringify(wrong));
+  }
+  const encodeMore = (more: object) =>
+    encodeMetadataDocument({ revision: 1, nextProducerId: 0, topics: [], ...more });
+  for (const wrong of [
+    { configs: [{ type: 'topic', name: 'a', configs: {} }] },
+    { configs: [{ type: 'broker', name: 1, configs: {} }] },
+    { configs: [{ type: 'broker', name: '', configs: { a: 1 } }] },
+    { quotas: [{ entity: { host: 'a' }, values: {} }] },
+    { quotas: [{ entity: { user: 1 }, values: {} }] },
+    { quotas: [{ entity: { user: 'a' }, values: { x: '1' } }] },
+  ]) {
+    t.equal(decodeMetadataDocument(encodeMore(wrong)).ok, false, JSON.stringify(wrong));
   }
 });
 
@@ -114,4 +133,26 @@ t.test('when both are damaged it says so, and no producer id is used twice', asy
   t.same(names(store), []);
   t.ok(store.nextProducerId > 5000);
   t.ok(Number.isSafeInteger(store.nextProducerId));
+});
+
+t.test('configs and quotas are kept with the topics, and go when they are emptied', async (t) => {
+  const disk = new FakeDisk();
+  const store = open(disk);
+  const quota = { entity: { user: 'u' }, values: { consumer_byte_rate: 5 } };
+  await store.commit({
+    put: [entry('a')],
+    configs: [{ type: 'broker', name: '1', configs: { x: 'y' } }],
+    quotas: [quota, { entity: { user: null }, values: { consumer_byte_rate: 6 } }],
+  });
+  await store.commit({ quotas: [{ entity: { user: null }, values: {} }] });
+  for (const { image } of [store, open(disk)]) {
+    t.same(image.configsOf('broker', '1'), { x: 'y' });
+    t.same(image.configsOf('broker', ''), {});
+    t.same([...image.quotas()], [quota]);
+    t.same(image.quotaOf({ user: 'u' }), quota);
+    t.equal(image.quotaOf({ user: null }), undefined);
+  }
+  await store.commit({ configs: [{ type: 'broker', name: '1', configs: {} }] });
+  t.same([...open(disk).image.configResources()], []);
+  t.same(names(open(disk)), ['a']);
 });

@@ -1,20 +1,21 @@
-/** DescribeConfigs 1-4: every config of a topic or of this broker, with default, source, type, doc. */
+/**
+ * DescribeConfigs 1-4: every config of a topic, of this broker or of client metrics, with default,
+ * source, type and doc; for the broker '' what was set at run time for all brokers.
+ */
 
 import { type DescribedConfig, describeTopicConfigs } from '../../log/topic-config.js';
 import { topicNameProblem } from '../../log/topic-name.js';
 import { errorCodes } from '../../protocol/error-codes.js';
 import type { ElementOf, RequestOf, ResponseInput } from '../../protocol/infer.js';
 import { describeConfigs } from '../../protocol/messages/32-describe-configs.js';
+import { BROKER, BROKER_LOGGER, CLIENT_METRICS, TOPIC } from '../alter-configs.js';
+import { describeClientMetrics } from '../client-metrics-config.js';
 import { describeBrokerConfigs } from '../config.js';
 import { configAnswer, configSourceCodes, configTypeCodes } from '../config-answers.js';
 import { type BrokerServices, handler } from '../handler.js';
 
 type ResourceRequest = ElementOf<RequestOf<typeof describeConfigs>['resources']>;
 type ResourceResponse = ElementOf<ResponseInput<typeof describeConfigs>['results']>;
-
-const TOPIC = 2;
-const BROKER = 4;
-const BROKER_LOGGER = 8;
 
 type Described = DescribedConfig & { readonly readOnly?: boolean; readonly sensitive?: boolean };
 type Found =
@@ -24,7 +25,7 @@ type Found =
 export const describeConfigsHandler = handler({
   message: describeConfigs,
   versions: { min: 1, max: 4 },
-  notes: 'Topics and this broker. All broker configs are read-only.',
+  notes: 'Topics, this broker, client metrics. Sensitive values are never told.',
   handle({ broker }, { resources, includeSynonyms, includeDocumentation }) {
     return {
       results: resources.map((resource): ResourceResponse => {
@@ -69,11 +70,15 @@ function find(broker: BrokerServices, { resourceType, resourceName }: ResourceRe
     case TOPIC:
       return topicConfigs(broker, resourceName);
     case BROKER:
-      // No name means the defaults that were set for all brokers at run time: there are none.
-      if (resourceName === '') return { configs: [] };
+      if (resourceName === '') return { configs: defaultBrokerConfigs(broker) };
       return ownName(broker, resourceName) ?? { configs: describeBrokerConfigs(broker.config) };
     case BROKER_LOGGER:
       return ownName(broker, resourceName) ?? { configs: [] };
+    case CLIENT_METRICS: {
+      if (resourceName === '') return invalid('Client metrics subscription name must not be empty');
+      const configs = broker.controller.image.configsOf('client-metrics', resourceName);
+      return { configs: describeClientMetrics(configs) };
+    }
     default:
       return invalid(`Unsupported resource type: ${resourceType}`);
   }
@@ -90,6 +95,15 @@ function topicConfigs({ controller, config }: BrokerServices, name: string): Fou
     };
   }
   return { configs: describeTopicConfigs(config, new Map(Object.entries(topic.configs))) };
+}
+
+/** What was set at run time for all brokers. */
+function defaultBrokerConfigs({ config }: BrokerServices): readonly Described[] {
+  return describeBrokerConfigs(config).flatMap((described): Described[] => {
+    const own = described.synonyms.find(({ source }) => source === 'DYNAMIC_DEFAULT_BROKER_CONFIG');
+    if (own === undefined) return [];
+    return [{ ...described, value: own.value, source: own.source, synonyms: [own] }];
+  });
 }
 
 /** Null if `name` is this node's id. */
