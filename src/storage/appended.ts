@@ -8,6 +8,8 @@ import type { Offset } from '../base/offset.js';
 
 /** A batch on its way; all records in it share its outcome. */
 export class PendingBatch {
+  /** What it takes of the bound on bytes that are not answered. */
+  sizeInBytes = 0;
   #promise: Promise<Offset> | null = null;
   #settle: { resolve: (base: Offset) => void; reject: (error: Error) => void } | null = null;
   #baseOffset: Offset | null = null;

@@ -8,6 +8,9 @@
  * All appends of a tick share batches, a write and, with durability `group`, a sync. With `each` every
  * call is a batch of its own, and the next is not written before the last one is synced.
  *
+ * What is handed on and not answered is bounded where answers wait for a sync: beyond `pendingBytesMax`
+ * an append is refused with QUEUE_FULL, and `ready` says when there is room again.
+ *
  * A failed append rejects for whoever looks at its answer; if nobody does, the next flush rejects.
  */
 
@@ -43,6 +46,8 @@ export interface BatchQueueOptions {
   readonly batchBytesMax: number;
   readonly compression: CompressionName;
   readonly each: boolean;
+  /** With so many bytes of batches not answered nothing more is taken; one append may pass it. */
+  readonly pendingBytesMax: number;
   /** An append failed; called before its answer rejects. */
   readonly onFailure: (error: MillraceError) => void;
 }
@@ -65,6 +70,9 @@ export class BatchQueue {
   #last: Promise<void> = Promise.resolve();
   #chainedCount = 0;
   #pendingCount = 0;
+  #pendingBytes = 0;
+  /** They wait for room. */
+  #waiting: (() => void)[] = [];
   /** Of an append whose answer nobody has looked at. */
   #failed: PendingBatch[] = [];
   #closed = false;
@@ -85,7 +93,33 @@ export class BatchQueue {
     return this.#pendingCount;
   }
 
+  /** Their bytes. */
+  get pendingBytes(): number {
+    return this.#pendingBytes;
+  }
+
+  get isFull(): boolean {
+    return this.#pendingBytes >= this.#options.pendingBytesMax;
+  }
+
+  /** Resolves when an append is taken; rejects with the reason of the signal. */
+  async ready(signal?: AbortSignal): Promise<void> {
+    while (this.isFull) {
+      signal?.throwIfAborted();
+      await new Promise<void>((resolve) => {
+        const wake = (): void => {
+          signal?.removeEventListener('abort', wake);
+          resolve();
+        };
+        this.#waiting.push(wake);
+        signal?.addEventListener('abort', wake, { once: true });
+      });
+    }
+    signal?.throwIfAborted();
+  }
+
   append(record: RecordInput): Appended {
+    this.#checkRoom();
     const first = this.#add(record);
     const appended = new Appended(first, this.#builder.count - 1, first);
     this.#queued();
@@ -94,6 +128,7 @@ export class BatchQueue {
 
   appendAll(records: readonly RecordInput[]): Appended {
     assert(records.length > 0, 'an append has a record');
+    this.#checkRoom();
     const first = this.#add(records[0] as RecordInput);
     const index = this.#builder.count - 1;
     let last = first;
@@ -105,6 +140,7 @@ export class BatchQueue {
   /** `batches`: whole v2 batches one behind the other, whose base offsets are given anew. Copied. */
   appendBatches(batches: Uint8Array): Appended {
     this.#checkOpen();
+    this.#checkRoom();
     this.#seal();
     const pending: PendingBatch[] = [];
     for (let at = 0; at < batches.length || pending.length === 0; ) {
@@ -202,6 +238,9 @@ export class BatchQueue {
 
   #hand(bytes: Uint8Array, batch: PendingBatch, owned: boolean, sync = false): PendingBatch {
     this.#pendingCount++;
+    // Whoever appends with `sync` has waited for the disk when the call returns.
+    if (!sync) batch.sizeInBytes = bytes.length;
+    this.#pendingBytes += batch.sizeInBytes;
     if (this.#options.each && !sync) {
       const kept = owned ? bytes : Buffer.from(bytes);
       this.#chainedCount++;
@@ -241,7 +280,7 @@ export class BatchQueue {
 
   #settle(batch: PendingBatch, result: AppendResult): void {
     if (result.ok) {
-      this.#pendingCount--;
+      this.#answered(batch);
       batch.resolve(result.baseOffset);
       return;
     }
@@ -251,10 +290,19 @@ export class BatchQueue {
   }
 
   #fail(batch: PendingBatch, error: MillraceError): void {
-    this.#pendingCount--;
+    this.#answered(batch);
     if (this.#failed.length === 0) this.#failed.push(batch);
     this.#options.onFailure(error);
     batch.reject(error);
+  }
+
+  #answered({ sizeInBytes }: PendingBatch): void {
+    this.#pendingCount--;
+    this.#pendingBytes -= sizeInBytes;
+    if (this.#waiting.length === 0 || this.isFull) return;
+    const waiting = this.#waiting;
+    this.#waiting = [];
+    for (const wake of waiting) wake();
   }
 
   #failureCode(): string {
@@ -271,6 +319,12 @@ export class BatchQueue {
     this.#tickQueued = false;
     if (!this.#closed) this.write();
   };
+
+  #checkRoom(): void {
+    if (!this.isFull || this.#closed) return;
+    const message = `${this.#pendingBytes} bytes wait for a sync: await an append, or ready()`;
+    throw new MillraceError(message, { code: 'QUEUE_FULL', retriable: true });
+  }
 
   #checkOpen(): void {
     if (this.#closed) throw new MillraceError('the log is closed', { code: 'CLOSED' });

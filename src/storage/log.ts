@@ -40,6 +40,8 @@ export interface LogStats {
   readonly segmentCount: number;
   /** Batches appended and not answered. */
   readonly pendingBatchCount: number;
+  /** Their bytes; bounded by `pendingBytesMax` where answers wait for a sync. */
+  readonly pendingBytes: number;
   /** Passes that are not over. */
   readonly readerCount: number;
   readonly offline: boolean;
@@ -69,7 +71,7 @@ export class Log extends EventEmitter<LogEvents> implements AsyncDisposable {
 
   constructor(options: LogOptions) {
     super();
-    const { partition, clock, batchBytesMax, compression, durability } = options;
+    const { partition, clock, batchBytesMax, pendingBytesMax, compression, durability } = options;
     this.#options = options;
     this.#partition = partition;
     this.topic = partition.topic;
@@ -79,6 +81,7 @@ export class Log extends EventEmitter<LogEvents> implements AsyncDisposable {
       partition,
       clock,
       batchBytesMax,
+      pendingBytesMax,
       compression,
       each: durability === 'each',
       onFailure: (error) => this.#failed(error),
@@ -92,7 +95,7 @@ export class Log extends EventEmitter<LogEvents> implements AsyncDisposable {
    * Appends a record, or several in a row; await it for the offset of the first, once they are as safe
    * as `durability` says. Rejects with the name of Kafka's error as code (MESSAGE_TOO_LARGE,
    * KAFKA_STORAGE_ERROR, ...); a failure that nobody awaits comes out of the next `flush`. Bytes are
-   * copied in the call.
+   * copied in the call. Throws CLOSED, or QUEUE_FULL where too much waits for a sync: see `ready`.
    */
   append(records: RecordInput | readonly RecordInput[]): Appended {
     return isList(records) ? this.#queue.appendAll(records) : this.#queue.append(records);
@@ -106,6 +109,14 @@ export class Log extends EventEmitter<LogEvents> implements AsyncDisposable {
   /** Appends a payload alone: a record without key, headers and meaning. */
   appendRaw(payload: Uint8Array): Appended {
     return this.#queue.append({ value: payload });
+  }
+
+  /**
+   * Resolves when an append is taken: at once, or when less than `pendingBytesMax` waits for a sync. To
+   * append without awaiting each answer: `await log.ready(signal)` first. Rejects with the signal's reason.
+   */
+  ready(signal?: AbortSignal): Promise<void> {
+    return this.#queue.ready(signal);
   }
 
   /**
@@ -191,6 +202,7 @@ export class Log extends EventEmitter<LogEvents> implements AsyncDisposable {
       sizeInBytes: partition.sizeInBytes,
       segmentCount: partition.segmentCount,
       pendingBatchCount: this.#queue.pendingCount,
+      pendingBytes: this.#queue.pendingBytes,
       readerCount: this.#readers.size,
       offline: partition.offline,
       durability: this.#options.durability,

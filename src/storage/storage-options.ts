@@ -18,6 +18,11 @@ export interface StorageOptions {
   readonly durability?: Durability;
   /** Most bytes of a batch before compression; 64 KiB where not given. */
   readonly batchBytesMax?: number;
+  /**
+   * With durability `group` or `each`: so many bytes may be appended and not answered, 32 MiB where
+   * not given (what `buffer.memory` is to a Kafka producer). With the others nothing waits.
+   */
+  readonly pendingBytesMax?: number;
   /** Of the batches made here; none where not given. */
   readonly compression?: CompressionName;
   /** A segment is rolled at this size; 1 GiB where not given. */
@@ -41,6 +46,8 @@ export interface LogSettings {
   readonly clock: Clock;
   readonly durability: Durability;
   readonly batchBytesMax: number;
+  /** Infinity: nothing waits. */
+  readonly pendingBytesMax: number;
   readonly compression: CompressionName;
   readonly mmap: boolean;
 }
@@ -54,6 +61,7 @@ export interface StorageSettings extends LogSettings {
 
 const BATCH_BYTES_MAX = 64 * 1024;
 const BATCH_BYTES_MIN = 256;
+const PENDING_BYTES_MAX = 32 * 1024 * 1024;
 
 /** Throws INVALID_OPTION. */
 export function settingsOf(options: StorageOptions): StorageSettings {
@@ -72,6 +80,11 @@ export function settingsOf(options: StorageOptions): StorageSettings {
     const range = `[${BATCH_BYTES_MIN}, ${config.messageBytesMax}]`;
     throw answerError('INVALID_OPTION', `batchBytesMax ${batchBytesMax} is outside ${range}`);
   }
+  const { pendingBytesMax = PENDING_BYTES_MAX } = options;
+  if (!(pendingBytesMax > 0)) {
+    throw answerError('INVALID_OPTION', `pendingBytesMax ${pendingBytesMax} is not above 0`);
+  }
+  const waits = durability === 'group' || durability === 'each';
   return {
     env: options.env ?? systemEnv,
     clock: options.clock ?? systemClock,
@@ -80,6 +93,7 @@ export function settingsOf(options: StorageOptions): StorageSettings {
     config,
     durability,
     batchBytesMax,
+    pendingBytesMax: waits ? pendingBytesMax : Number.POSITIVE_INFINITY,
     compression: options.compression ?? 'none',
     mmap: options.mmap ?? true,
   };
