@@ -12,6 +12,7 @@ import { type Logger, silentLogger } from '../base/logger.js';
 import { type Random, systemRandom } from '../base/random.js';
 import { Controller } from '../cluster/controller.js';
 import { MetadataStore } from '../cluster/metadata-store.js';
+import type { GroupCoordinator } from '../coordinator/group/group-coordinator.js';
 import { type Env, systemEnv } from '../file/env.js';
 import { LogManager } from '../log/log-manager.js';
 import { deriveLogConfig, type LogConfig } from '../log/topic-config.js';
@@ -25,6 +26,7 @@ import {
 import { DelayedOperations } from './delayed-operations.js';
 import { Dispatcher } from './dispatcher.js';
 import { FetchSessionCache } from './fetch-sessions.js';
+import { makeGroupCoordinator } from './groups.js';
 import type { BrokerServices, ClientState } from './handler.js';
 import { allHandlers } from './handlers/all.js';
 import { advertisedAddress, formatAddress, type ServedListener } from './listeners.js';
@@ -93,9 +95,9 @@ export class Broker {
       topicConfig: (topic) => opened?.logConfigOf(topic),
       nodeId: config.nodeId,
       clusterId: config.values['cluster.id'],
-      beforeLogs: async ({ dirs }) => {
+      beforeLogs: async ({ dirs, envOf }) => {
         const dir = dirs[0] as string;
-        const store = MetadataStore.open({ env, clock, logger, dir });
+        const store = MetadataStore.open({ env: envOf(dir), clock, logger, dir });
         opened = new Controller({
           store,
           settings: config,
@@ -116,12 +118,16 @@ export class Broker {
       recoveryConcurrency: config.values['num.recovery.threads.per.data.dir'],
     });
     const servers: Server<ClientState>[] = [];
+    let groups: GroupCoordinator | null = null;
     try {
       const controller = opened as Controller | null;
       if (controller === null) {
         throw new MillraceError('the metadata was not opened', { code: 'INTERNAL' });
       }
       await controller.reconcile(logs);
+      const coordinator = makeGroupCoordinator({ config, clock, random, logger, logs, controller });
+      groups = coordinator;
+      await groups.open();
       const services: BrokerServices = {
         config,
         nodeId: config.nodeId,
@@ -130,6 +136,7 @@ export class Broker {
         logger,
         logs,
         controller,
+        groups,
         fetchSessions: new FetchSessionCache({
           slotsMax: config.values['max.incremental.fetch.session.cache.slots'],
           clock,
@@ -142,6 +149,7 @@ export class Broker {
       return new Broker(services, servers);
     } catch (error) {
       for (const server of servers) await server.close(0);
+      groups?.close();
       await logs.close();
       throw error;
     }
@@ -178,6 +186,8 @@ export class Broker {
   }
 
   async #close(): Promise<void> {
+    // Members that wait for a rebalance are answered, and nobody waits from now on.
+    this.#services.groups.close();
     // Waiting fetches are answered when their connections begin to close.
     await Promise.all(this.#servers.map((server) => server.close(CLOSE_TIMEOUT_MS)));
     this.#services.delayedFetches.close();

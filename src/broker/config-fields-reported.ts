@@ -1,7 +1,7 @@
 /**
  * Broker configs of Kafka that are accepted, checked and reported, and change nothing here: threads
  * and purgatories that this broker does not have, and things that are not built (replication, TLS,
- * quotas, tiered storage). Groups and transactions will take theirs from here when they come.
+ * quotas, tiered storage).
  *
  * Of the ssl.*, sasl.* and remote.* families only a part is listed; `reportedPrefixes` covers the rest:
  * such a name is no mistake of the user's, and gets no warning about its spelling.
@@ -156,10 +156,6 @@ const groupFields = {
     doc: 'Protocols of groups.',
   }),
   'group.coordinator.threads': int({ default: 4, doc: 'Threads of the group coordinator.' }),
-  'group.initial.rebalance.delay.ms': int({ default: 3000, doc: 'Wait for the first members.' }),
-  'group.max.session.timeout.ms': int({ default: 1_800_000, doc: 'Of classic groups.' }),
-  'group.max.size': int({ default: INT_MAX, doc: 'Members of a classic group.' }),
-  'group.min.session.timeout.ms': int({ default: 6000, doc: 'Of classic groups.' }),
   'group.share.delivery.count.limit': int({ default: 5, doc: 'Of share groups.' }),
   'group.share.heartbeat.interval.ms': int({ default: 5000, doc: 'Of share groups.' }),
   'group.share.max.size': int({ default: 200, doc: 'Of share groups.' }),
@@ -186,15 +182,8 @@ const groupFields = {
   }),
   'share.coordinator.threads': int({ default: 1, doc: 'Of share groups.' }),
   'share.coordinator.write.timeout.ms': int({ default: 5000, doc: 'Of share groups.' }),
-  'offset.metadata.max.bytes': int({ default: 4096, doc: 'Of a committed offset.' }),
   'offsets.commit.timeout.ms': int({ default: 5000, doc: 'Of an offset commit.' }),
-  'offsets.load.buffer.size': int({ default: 5 * MIB, doc: 'Offsets topic.' }),
-  'offsets.retention.check.interval.ms': long({ default: 600_000, doc: 'Committed offsets.' }),
-  'offsets.retention.minutes': int({ default: 10_080, doc: 'Committed offsets.' }),
-  'offsets.topic.compression.codec': int({ default: 0, doc: 'Offsets topic.' }),
-  'offsets.topic.num.partitions': int({ default: 50, min: 1, doc: 'Offsets topic.' }),
   'offsets.topic.replication.factor': short({ default: 3, min: 1, doc: 'Offsets topic.' }),
-  'offsets.topic.segment.bytes': int({ default: 100 * MIB, min: 1, doc: 'Offsets topic.' }),
 };
 
 const transactionFields = {

@@ -6,11 +6,13 @@
 import { boolean, double, int, list, long, string } from '../base/config-table.js';
 import { defaultNetLimits } from '../base/limits.js';
 import { brokerLogFields } from '../log/topic-config-table.js';
+import { groupFields } from './config-fields-groups.js';
 
 const MIB = 2 ** 20;
 
 export const servedFields = {
   ...brokerLogFields,
+  ...groupFields,
   'advertised.listeners': string({
     default: null,
     importance: 'high',

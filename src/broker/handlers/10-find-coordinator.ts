@@ -1,14 +1,11 @@
 /**
- * FindCoordinator 0-6: this node, for groups and transactions alike, since there is no other.
- *
- * Neither groups nor transactions are served yet, and their requests are not advertised. A client
- * that is told of a coordinator finds that out at once and says so; one that is told that there is
- * none (COORDINATOR_NOT_AVAILABLE) asks for ever.
+ * FindCoordinator 0-6: this node, for groups and transactions alike, since there is no other. The topic
+ * that a coordinator keeps its state in is made when it is first asked for, as in Kafka.
  */
 
 import { errorCodes } from '../../protocol/error-codes.js';
 import { findCoordinator } from '../../protocol/messages/10-find-coordinator.js';
-import { handler } from '../handler.js';
+import { type BrokerServices, handler } from '../handler.js';
 
 const GROUP = 0;
 const TRANSACTION = 1;
@@ -16,21 +13,30 @@ const TRANSACTION = 1;
 export const findCoordinatorHandler = handler({
   message: findCoordinator,
   versions: { min: 0, max: 6 },
-  notes: 'Answers this node. Groups and transactions themselves are not served yet.',
-  handle({ broker, advertised, version }, request) {
-    const known = request.keyType === GROUP || request.keyType === TRANSACTION;
-    const coordinator = known
-      ? { errorCode: errorCodes.NONE, errorMessage: null, nodeId: broker.nodeId, ...advertised }
-      : {
-          errorCode: errorCodes.INVALID_REQUEST,
-          errorMessage: `there is no coordinator for key type ${request.keyType}`,
-          nodeId: -1,
-          host: '',
-          port: -1,
-        };
+  notes: 'Share groups: INVALID_REQUEST.',
+  async handle({ broker, advertised, version }, request) {
+    const problem = await problemOf(broker, request.keyType);
+    const coordinator =
+      problem === null
+        ? { errorCode: errorCodes.NONE, errorMessage: null, nodeId: broker.nodeId, ...advertised }
+        : { ...problem, nodeId: -1, host: '', port: -1 };
     if (version < 4) return { ...coordinator, coordinators: [] };
     return {
       coordinators: request.coordinatorKeys.map((key) => ({ key, ...coordinator })),
     };
   },
 });
+
+async function problemOf(
+  broker: BrokerServices,
+  keyType: number,
+): Promise<{ readonly errorCode: number; readonly errorMessage: string } | null> {
+  if (keyType === TRANSACTION) return null;
+  if (keyType !== GROUP) {
+    const errorMessage = `there is no coordinator for key type ${keyType}`;
+    return { errorCode: errorCodes.INVALID_REQUEST, errorMessage };
+  }
+  const ensured = await broker.groups.ensureTopic();
+  if (ensured === 'NONE') return null;
+  return { errorCode: errorCodes[ensured], errorMessage: 'the offsets topic cannot be made' };
+}

@@ -66,6 +66,7 @@ async function remove(broker: BrokerServices, asked: Asked): Promise<TopicRespon
   }
   try {
     const deleted = await controller.deleteTopic(topic.name);
+    if (deleted) await broker.groups.topicsDeleted(new Set([topic.name]));
     const errorCode = deleted ? errorCodes.NONE : errorCodes.UNKNOWN_TOPIC_OR_PARTITION;
     return { name: topic.name, topicId: topic.id, errorCode };
   } catch (error) {

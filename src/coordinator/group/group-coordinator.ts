@@ -134,6 +134,10 @@ export class GroupCoordinator {
     return this.#table.count;
   }
 
+  has(groupId: string): boolean {
+    return this.#table.get(groupId) !== undefined;
+  }
+
   get topicName(): string {
     return this.#topic.name;
   }
@@ -220,6 +224,11 @@ export class GroupCoordinator {
   /** The marker of a transaction is written to this partition of the offsets topic. */
   completeTransaction(partition: number, producerId: number, committed: boolean): void {
     this.#table.endTransaction(partition, producerId, committed);
+  }
+
+  /** Why a member, if it is one, is not told offsets; null if it is. */
+  fetchProblem(groupId: string, _memberId: string | null, _memberEpoch: number): ErrorName | null {
+    return this.#problemOf(groupId);
   }
 
   /**
