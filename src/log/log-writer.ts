@@ -49,6 +49,7 @@ import {
 import { encodeProducerSnapshot } from './producer-snapshot.js';
 import type { KeptBatch, ProducerState } from './producer-state.js';
 import type { AppendResult } from './results.js';
+import { storedForm } from './stored-form.js';
 import { countUntilRoll } from './roll-point.js';
 import type { LogConfig } from './topic-config.js';
 import type { TransactionLog } from './transaction-log.js';
@@ -156,12 +157,14 @@ export class LogWriter {
         return Promise.resolve(this.#failure({ error, message, recordErrors: [] }));
       }
     }
+    const stored = storedForm(records, this.#config);
+    if (!(stored instanceof Uint8Array)) return Promise.resolve(this.#failure(stored));
     const baseOffset = this.#nextOffset;
     const lastOffset = (baseOffset + validator.lastOffsetDelta) as Offset;
     assert(Number.isSafeInteger(lastOffset), 'offsets are exact');
-    const chunk = owned ? null : arena.copy(records);
-    const bytes = chunk === null ? records : chunk.bytes;
-    const start = chunk === null ? 0 : chunk.end - records.length;
+    const chunk = owned || stored !== records ? null : arena.copy(stored);
+    const bytes = chunk === null ? stored : chunk.bytes;
+    const start = chunk === null ? 0 : chunk.end - stored.length;
     patchOffsetAndEpoch(bytes, start, baseOffset, leaderEpoch);
     if (isAppendTime) patchAppendTime(bytes, start, nowMs);
     else if (validator.maxTimestampIsWrong) patchMaxTimestamp(bytes, start, maxTimestampMs);
@@ -172,7 +175,7 @@ export class LogWriter {
     return this.#enqueue({
       bytes,
       start,
-      end: start + records.length,
+      end: start + stored.length,
       chunk,
       baseOffset,
       lastOffset,

@@ -486,6 +486,8 @@ export class PartitionLog implements AsyncDisposable {
   async discard(): Promise<void> {
     this.#closing ??= Promise.resolve(false);
     this.#writer.stop(`${this.path} was deleted`);
+    // Whoever waits for records is to see that there will be none.
+    this.#notify();
     await this.#maintenance.run(async () => {
       await this.#flusher.idle();
       await this.#files.epochsWritten();

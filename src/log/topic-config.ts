@@ -10,6 +10,8 @@ import {
   type ConfigValuesOf,
   formatConfigValue,
 } from '../base/config-table.js';
+import type { RecompressOptions } from '../record/recompress-batch.js';
+import { storedCodecOf } from './stored-codec.js';
 import {
   type brokerLogFields,
   brokerLogTable,
@@ -39,6 +41,8 @@ export interface LogConfig {
   /** LONG_MAX: no limit. */
   readonly timestampAfterMaxMs: number;
   readonly compressionType: string;
+  /** What compression.type makes of a batch; null: it stays as the producer sent it. */
+  readonly storedCodec: RecompressOptions | null;
   /** LONG_MAX: never forced. */
   readonly flushMessages: number;
   /** LONG_MAX: never forced. */
@@ -208,6 +212,11 @@ function toLogConfig(values: ConfigValuesOf<typeof topicFields>): LogConfig {
     timestampBeforeMaxMs: values['message.timestamp.before.max.ms'],
     timestampAfterMaxMs: values['message.timestamp.after.max.ms'],
     compressionType: values['compression.type'],
+    storedCodec: storedCodecOf(values['compression.type'], {
+      gzip: values['compression.gzip.level'],
+      lz4: values['compression.lz4.level'],
+      zstd: values['compression.zstd.level'],
+    }),
     flushMessages: values['flush.messages'],
     flushMs: values['flush.ms'],
     fileDeleteDelayMs: values['file.delete.delay.ms'],

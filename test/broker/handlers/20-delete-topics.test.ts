@@ -44,6 +44,26 @@ t.test('a name created again is another topic: empty, with another id', async (t
   t.match(await fetchFrom(client, 'a'), { errorCode: 0, highWatermark: 0 });
 });
 
+t.test('a fetch that waits is answered when its topic is deleted, by name and by id', async (t) => {
+  const broker = await startBroker(t);
+  const client = await connectTo(t, broker);
+  for (const version of [11, 13]) {
+    const topicId = await createTopic(client, 'a');
+    const waiting = await connectTo(t, broker);
+    const options = { version, topicId, maxWaitMs: 120_000 };
+    const fetched = fetchFrom(waiting, 'a', options);
+    // Answered in turn: the fetch before it has come in by then.
+    while (broker.services.delayedFetches.count === 0) {
+      await client.request(metadata, 12, { topics: [] });
+    }
+    await client.request(deleteTopics, 5, { topicNames: ['a'], timeoutMs: 1000 });
+    const { errorCode } = await fetched;
+    const expected =
+      version < 13 ? errorCodes.UNKNOWN_TOPIC_OR_PARTITION : errorCodes.UNKNOWN_TOPIC_ID;
+    t.equal(errorCode, expected);
+  }
+});
+
 t.test('errors, one answer per topic', async (t) => {
   const broker = await startBroker(t);
   const client = await connectTo(t, broker);
