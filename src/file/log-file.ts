@@ -8,8 +8,17 @@
  *     an error of fdatasync                poisoned: the page cache and the disk may differ for ever
  *
  * Poisoned: no append and no sync succeeds again until the file is opened anew and verified (R3).
- * Reads go on. Blocks are reserved with fallocate(KEEP_SIZE), so the visible size never lies and a
- * crash leaves at worst blocks that the next trim gives back.
+ * Reads go on.
+ *
+ * Two things may lie beyond the end, and a trim gives both back:
+ *
+ *     | appended          | zeros            | reserved blocks        |
+ *     0                   size               size of the file
+ *
+ * Blocks are reserved with fallocate(KEEP_SIZE), which changes no size. Zeros are written ahead of small
+ * appends that are synced one by one: the next ones overwrite them, and a sync that has no size and no
+ * block to record is one write of the disk instead of three (docs/adr/0005). After a crash, zeros behind
+ * the last batch are cut like a torn tail that never began.
  */
 
 import { assert } from '../base/assert.js';
@@ -22,6 +31,19 @@ import { SharedFile } from './file-slice.js';
 const RESERVE_STEP = 16 * 1024 * 1024;
 /** A smaller file reserves nothing: a thousand idle partitions must not hold 16 GiB. */
 const RESERVE_FROM = 1024 * 1024;
+/** Nor does one that will not get larger than this. */
+const RESERVE_MAX_MIN = 64 * 1024 * 1024;
+
+/** Most zeros written ahead; a smaller file gets as many as it has bytes, a page at least. */
+const ZEROS_STEP = 256 * 1024;
+const PAGE_SIZE = 4096;
+/** More bytes than this between two syncs are not small: zeros would only double what is written. */
+const SMALL_SIZE = 32 * 1024;
+/** So many small syncs in a row before zeros are written. */
+const SMALL_SYNCS_MIN = 2;
+/** After a full disk, zeros are tried again when so many syncs were made. */
+const SYNCS_UNTIL_RETRY = 1000;
+const ZEROS = new Uint8Array(ZEROS_STEP + SMALL_SIZE + PAGE_SIZE);
 
 export class LogFile {
   readonly path: string;
@@ -29,6 +51,13 @@ export class LogFile {
   #size: number;
   #reservedEnd: number;
   #reserveMax = 0;
+  /** What is in the file from `#size` up to here is zeros. */
+  #zerosEnd: number;
+  #zerosMax = 0;
+  /** Appended since the last sync began. */
+  #unsyncedSize = 0;
+  /** Syncs in a row with little to sync; below 0: not to be counted yet. */
+  #smallSyncsCount = 0;
   #poison: MillraceError | null = null;
   #open = true;
   #syncing: Promise<void> | null = null;
@@ -39,6 +68,7 @@ export class LogFile {
     this.#shared = new SharedFile(file);
     this.#size = size;
     this.#reservedEnd = size;
+    this.#zerosEnd = size;
   }
 
   static open(env: Env, path: string, mode: OpenMode): LogFile {
@@ -73,39 +103,60 @@ export class LogFile {
 
   /** Reserves blocks ahead of the end, up to `size` bytes in all; 0 (the default) for none. */
   reserveUpTo(size: number): void {
-    this.#reserveMax = size;
+    this.#reserveMax = size >= RESERVE_MAX_MIN ? size : 0;
+  }
+
+  /**
+   * Writes zeros ahead of small synced appends, up to `size` bytes in all; 0 (the default): none, and
+   * those that are there are given back.
+   */
+  writeZerosUpTo(size: number): void {
+    this.#zerosMax = size;
+    if (size === 0 && this.#zerosEnd > this.#size) this.trim();
   }
 
   /** Appends all of `buffers`, `size` bytes together, by one write; else throws and appends nothing. */
   append(buffers: readonly Uint8Array[], size: number): void {
     assert(this.#open, 'append to a closed file');
     if (this.#poison !== null) throw this.#poisoned();
-    this.#reserve(this.#size + size);
+    const end = this.#size + size;
+    this.#reserve(end);
+    if (end > this.#zerosEnd) this.#maybeWriteZeros(end);
     try {
       this.#shared.file.pwritev(buffers, this.#size);
     } catch (error) {
       this.#undoWrite(error);
       throw error;
     }
-    this.#size += size;
+    this.#size = end;
+    this.#unsyncedSize += size;
+    if (end > this.#zerosEnd) this.#zerosEnd = end;
   }
 
   /** Cuts the tail off. Slices of what is cut fall short. Not synced. */
   truncate(size: number): void {
     assert(this.#open && size >= 0 && size <= this.#size, 'truncate within the file');
-    this.#shared.file.truncate(size);
+    this.#cut(size);
     this.#size = size;
-    this.#reservedEnd = size;
   }
 
-  /** Gives back the blocks reserved beyond the end; if that fails they stay until the file goes. */
-  trim(): void {
-    if (this.#reservedEnd === this.#size) return;
+  /**
+   * Gives back what is beyond the end. True: zeros were, so the file has another size, which a sync
+   * makes durable. Blocks that cannot be given back stay until the file goes; zeros that cannot be cut
+   * throw, and poison.
+   */
+  trim(): boolean {
+    const hadZeros = this.#zerosEnd > this.#size;
+    if (!hadZeros && this.#reservedEnd <= this.#size) return false;
     try {
-      this.truncate(this.#size);
-    } catch {
-      // The size is what it was: only blocks are lost, and an error that matters comes again.
+      this.#cut(this.#size);
+    } catch (error) {
+      // Of mere blocks only space is lost, and an error that matters comes again.
+      if (!hadZeros) return false;
+      this.#poison ??= poisonFrom(error);
+      throw error;
     }
+    return hadZeros;
   }
 
   /**
@@ -135,6 +186,7 @@ export class LogFile {
   async #sync(): Promise<void> {
     if (!this.#open) throw new MillraceError(`${this.path} was closed`, { code: 'CLOSED' });
     if (this.#poison !== null) throw this.#poisoned();
+    this.#noteSync();
     try {
       await this.#shared.file.datasync();
     } catch (error) {
@@ -147,6 +199,7 @@ export class LogFile {
 
   datasyncSync(): void {
     if (this.#poison !== null) throw this.#poisoned();
+    this.#noteSync();
     try {
       this.#shared.file.datasyncSync();
     } catch (error) {
@@ -181,11 +234,42 @@ export class LogFile {
     else this.#reserveMax = 0;
   }
 
+  #noteSync(): void {
+    if (this.#unsyncedSize === 0) return;
+    if (this.#unsyncedSize <= SMALL_SIZE) this.#smallSyncsCount++;
+    else this.#smallSyncsCount = Math.min(this.#smallSyncsCount, 0);
+    this.#unsyncedSize = 0;
+  }
+
+  /** Before an append that ends at `end`, beyond the zeros. Throws if the disk fails, not if it is full. */
+  #maybeWriteZeros(end: number): void {
+    const isSmall = this.#unsyncedSize + end - this.#size <= SMALL_SIZE;
+    if (!isSmall || this.#smallSyncsCount < SMALL_SYNCS_MIN) return;
+    const step = Math.max(PAGE_SIZE, Math.min(end, ZEROS_STEP));
+    const target = Math.min(this.#zerosMax, Math.ceil((end + step) / PAGE_SIZE) * PAGE_SIZE);
+    if (target <= end) return;
+    const from = this.#zerosEnd;
+    try {
+      this.#shared.file.pwritev([ZEROS.subarray(0, target - from)], from);
+      this.#zerosEnd = target;
+    } catch (error) {
+      this.#undoWrite(error);
+      if (this.#poison !== null) throw error;
+      this.#smallSyncsCount = -SYNCS_UNTIL_RETRY;
+    }
+  }
+
+  /** Nothing is in the file beyond `size`. */
+  #cut(size: number): void {
+    this.#shared.file.truncate(size);
+    this.#reservedEnd = size;
+    this.#zerosEnd = size;
+  }
+
   #undoWrite(cause: unknown): void {
     const noSpace = cause instanceof MillraceError && cause.code === 'NO_SPACE';
     try {
-      this.#shared.file.truncate(this.#size);
-      this.#reservedEnd = this.#size;
+      this.#cut(this.#size);
     } catch (error) {
       this.#poison = poisonFrom(error);
       return;

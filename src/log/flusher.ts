@@ -82,13 +82,26 @@ export class LogFlusher {
 
   /** Everything below `logEndOffset`, which the caller has written, is durable when it resolves. */
   flush(logEndOffset: Offset): Promise<void> {
-    return this.#mutex.run(async () => {
-      await this.#flushSealed();
-      await this.#options.transactions.sync();
-      if (this.#recoveryPoint >= logEndOffset) return;
-      await this.#options.segments.last?.flush();
-      this.#advance(logEndOffset);
+    return this.#mutex.run(() => this.#flush(logEndOffset, false));
+  }
+
+  /**
+   * As `flush`, and what the active segment has beyond its end is given back for sure: before another
+   * follows it (R4), or a clean shutdown says that its size is its end.
+   */
+  flushTrimmed(logEndOffset: Offset): Promise<void> {
+    return this.#mutex.run(() => {
+      const cut = this.#options.segments.last?.trim() ?? false;
+      return this.#flush(logEndOffset, cut);
     });
+  }
+
+  async #flush(logEndOffset: Offset, always: boolean): Promise<void> {
+    await this.#flushSealed();
+    await this.#options.transactions.sync();
+    if (this.#recoveryPoint >= logEndOffset && !always) return;
+    await this.#options.segments.last?.flush();
+    this.#advance(logEndOffset);
   }
 
   /**

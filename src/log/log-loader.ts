@@ -236,10 +236,11 @@ class LogLoader {
     };
     const segment = await Segment.open(open);
     this.#segments.add(segment);
-    const { truncatedBytes, indexesRebuilt } = segment.recovery;
+    const { truncatedBytes, reservedBytes, indexesRebuilt } = segment.recovery;
+    const tornBytes = truncatedBytes - reservedBytes;
     const damagedRanges = segment.damaged.length;
-    if (truncatedBytes > 0 || damagedRanges > 0) {
-      const found = { truncatedBytes, damagedRanges, indexesRebuilt };
+    if (tornBytes > 0 || damagedRanges > 0) {
+      const found = { tornBytes, damagedRanges, indexesRebuilt };
       logger.warn('segment recovered', { dir, baseOffset, ...found });
     }
     return segment;

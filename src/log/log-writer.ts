@@ -241,8 +241,10 @@ export class LogWriter {
     if (this.#stopped !== null) {
       throw new MillraceError(this.#stopped, { code: 'LOG_OFFLINE' });
     }
+    const { flusher } = this.#options;
+    const { logEndOffset } = this.#offsets;
     try {
-      await this.#options.flusher.flush(this.#offsets.logEndOffset);
+      await (this.#closing ? flusher.flushTrimmed(logEndOffset) : flusher.flush(logEndOffset));
     } catch (error) {
       this.failed(error);
       throw error;
@@ -505,7 +507,7 @@ export class LogWriter {
   async #rollDurably(): Promise<void> {
     const { flusher } = this.#options;
     try {
-      await flusher.flush(this.#offsets.logEndOffset);
+      await flusher.flushTrimmed(this.#offsets.logEndOffset);
     } catch (error) {
       this.failed(error);
     }
@@ -526,6 +528,8 @@ export class LogWriter {
     assert(baseOffset > sealed.baseOffset, 'a segment is rolled above its base offset');
     const snapshot = encodeProducerSnapshot(entriesWithout(this.#queue, this.#producers));
     const config = segmentConfig;
+    // With a successor on the disk, zeros at its end would be damage.
+    if (sealed.trim()) sealed.flushSync();
     this.#segments.add(Segment.create({ env, clock, logger, dir, config, baseOffset }));
     try {
       sealed.seal();

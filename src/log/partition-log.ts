@@ -8,6 +8,7 @@
  */
 
 import type { Clock } from '../base/clock.js';
+import { LONG_MAX } from '../base/config-table.js';
 import { MillraceError } from '../base/errors.js';
 import type { Logger } from '../base/logger.js';
 import { Mutex } from '../base/mutex.js';
@@ -584,6 +585,8 @@ export class PartitionLog implements AsyncDisposable {
 }
 
 function segmentConfigOf(config: LogConfig): SegmentConfig {
-  const { indexIntervalBytes, segmentIndexBytes, segmentBytes } = config;
-  return { indexIntervalBytes, indexBytesMax: segmentIndexBytes, segmentBytes };
+  const { indexIntervalBytes, segmentIndexBytes, segmentBytes, flushMs } = config;
+  // With syncs by a timer nobody waits for one.
+  const zerosAhead = flushMs === LONG_MAX;
+  return { indexIntervalBytes, indexBytesMax: segmentIndexBytes, segmentBytes, zerosAhead };
 }

@@ -33,7 +33,7 @@ import { IndexFold } from './index-fold.js';
 import { type DamageVerdict, judgeDamage } from './recovery.js';
 import { findFollower } from './resync.js';
 import { RELATIVE_OFFSET_MAX } from './roll-policy.js';
-import { BatchScan, HeaderCursor } from './scan.js';
+import { BatchScan, endOfData, HeaderCursor } from './scan.js';
 
 /** Good batches handed to `onBatches` at a time. */
 const ACCEPTED_COUNT_MAX = 256;
@@ -71,6 +71,8 @@ export interface CheckOptions {
 export interface CheckResult {
   /** In bytes, without a torn tail: cut here. */
   readonly size: number;
+  /** Of what is cut, the zeros that end the file: written ahead of appends, by us or by Kafka. */
+  readonly reservedBytes: number;
   readonly damaged: readonly DamagedRange[];
   /** The damage reaches the end and is not cut: nothing may be appended. */
   readonly tailDamaged: boolean;
@@ -119,6 +121,7 @@ class SegmentCheck {
   /** Whether one of them has no end offset yet. */
   #unknown = false;
   #size: number;
+  #reservedBytes = 0;
   /** The offset after the last accepted batch. */
   #next: number;
   /** What damage at the tail may have held: offsets below it are not given out again. */
@@ -170,6 +173,7 @@ class SegmentCheck {
       .sort((a, b) => a.position - b.position);
     return {
       size: this.#size,
+      reservedBytes: this.#reservedBytes,
       damaged,
       tailDamaged: this.#unknown,
       nextOffset: Math.min(nextOffset, nextBaseOffset ?? nextOffset) as Offset,
@@ -276,6 +280,7 @@ class SegmentCheck {
       beyondRecoveryPoint: this.#next >= recoveryPoint,
     });
     if (verdict === 'cut') {
+      this.#reservedBytes = this.#size - endOfData(file, position, this.#size);
       this.#size = position;
       return false;
     }

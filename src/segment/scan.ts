@@ -41,6 +41,7 @@ import {
 
 const WINDOW_SIZE = 1024 * 1024;
 const BATCH_COUNT_MAX = 4096;
+const ZEROS = Buffer.alloc(64 * 1024);
 const FLAGS = WALK_CRC | WALK_SPARSE_OFFSETS;
 
 /** Checks batches of [position, end) run by run. A batch is read whole, however large. */
@@ -150,6 +151,21 @@ export function isBatchAt(file: EnvFile, position: number, end: number): boolean
   const bytes = new Uint8Array(cursor.size);
   if (file.pread(bytes, 0, bytes.length, position) < bytes.length) return false;
   return walkBatches(bytes, 0, bytes.length, walkOut(1), FLAGS) === 1;
+}
+
+/** Where zeros begin that go on to `end`; `position` if there is nothing else behind it. */
+export function endOfData(file: EnvFile, position: number, end: number): number {
+  assert(position >= 0 && position <= end, 'a range of the file');
+  const window = Buffer.allocUnsafe(Math.min(ZEROS.length, end - position));
+  for (let windowEnd = end; windowEnd > position; ) {
+    const from = Math.max(position, windowEnd - window.length);
+    const bytes = window.subarray(0, file.pread(window, 0, windowEnd - from, from));
+    if (!bytes.equals(ZEROS.subarray(0, bytes.length))) {
+      return from + bytes.findLastIndex((byte) => byte !== 0) + 1;
+    }
+    windowEnd = from;
+  }
+  return position;
 }
 
 /** So many batches are to fit a window for a read of it to be worth more than one of a header. */

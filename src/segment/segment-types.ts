@@ -15,6 +15,8 @@ export interface SegmentConfig {
   readonly indexBytesMax: number;
   /** segment.bytes: blocks are reserved ahead of the end up to here, where it is large. */
   readonly segmentBytes: number;
+  /** Whether zeros may be written ahead of small synced appends (file/log-file.ts); default: no. */
+  readonly zerosAhead?: boolean;
 }
 
 export interface SegmentOptions {
@@ -50,8 +52,17 @@ export interface SegmentRecovery {
   readonly checked: boolean;
   /** Bytes of a torn tail that were cut off, and the cut synced. */
   readonly truncatedBytes: number;
+  /** Of them, the zeros that ended the file. */
+  readonly reservedBytes: number;
   readonly indexesRebuilt: boolean;
 }
+
+export const NO_RECOVERY: SegmentRecovery = {
+  checked: false,
+  truncatedBytes: 0,
+  reservedBytes: 0,
+  indexesRebuilt: false,
+};
 
 export interface BatchPosition {
   readonly position: number;

@@ -49,16 +49,14 @@ import type {
   SegmentReadOptions,
   SegmentRecovery,
 } from './segment-types.js';
+import { NO_RECOVERY } from './segment-types.js';
 import { TailCache } from './tail-cache.js';
 import { walkTail } from './tail-walk.js';
 import { TimeSearch, type TimestampOffset } from './time-search.js';
-import { damageOfBlocks } from './wrong-blocks.js';
+import { damageOfBlocks, logDamage } from './wrong-blocks.js';
 
 export type { DamagedRange } from './check.js';
 export type { SegmentConfig, SegmentOpenOptions } from './segment-types.js';
-
-/** Blocks are reserved ahead only in segments that will be at least this large. */
-const RESERVE_SEGMENT_MIN = 64 * 1024 * 1024;
 
 export class Segment implements AsyncDisposable {
   readonly baseOffset: Offset;
@@ -80,7 +78,7 @@ export class Segment implements AsyncDisposable {
   #times: TimeSearch;
   #tail = new TailCache();
   #tailDamaged = false;
-  #recovery: SegmentRecovery = { checked: false, truncatedBytes: 0, indexesRebuilt: false };
+  #recovery: SegmentRecovery = NO_RECOVERY;
   #open = true;
   /** Read since the last unloadIfIdle. */
   #used = false;
@@ -138,7 +136,7 @@ export class Segment implements AsyncDisposable {
     }
     segment.#loaded = true;
     segment.#firstTimestampMs = -1;
-    segment.#reserve();
+    log.reserveUpTo(options.config.segmentBytes);
     return segment;
   }
 
@@ -170,7 +168,7 @@ export class Segment implements AsyncDisposable {
       segment.#closeFiles();
       throw error;
     }
-    if (active) segment.#reserve();
+    if (active) log.reserveUpTo(options.config.segmentBytes);
     return segment;
   }
 
@@ -373,7 +371,7 @@ export class Segment implements AsyncDisposable {
     this.#log = LogFile.open(this.#options.env, this.#files.path('log'), 'update');
     this.#active = true;
     this.#nextBaseOffset = null;
-    this.#reserve();
+    this.#log.reserveUpTo(this.#options.config.segmentBytes);
   }
 
   /**
@@ -382,13 +380,16 @@ export class Segment implements AsyncDisposable {
    */
   async flush(): Promise<void> {
     if (!this.#open) throw closedError(this.#files.path('log'));
-    this.#indexes.write();
-    await this.#log?.datasync();
+    await this.#logToSync()?.datasync();
   }
 
   flushSync(): void {
-    this.#indexes.write();
-    this.#log?.datasyncSync();
+    this.#logToSync()?.datasyncSync();
+  }
+
+  /** Gives back what the log has beyond its end. True: its file is shorter now, which is not synced. */
+  trim(): boolean {
+    return this.#log?.trim() ?? false;
   }
 
   /** On roll: last time index entry, reserved blocks given back; no append after it. Not synced. */
@@ -468,9 +469,11 @@ export class Segment implements AsyncDisposable {
     this.#locator.damaged = damageOfBlocks(this.#locator, wrong, this);
   }
 
-  #reserve(): void {
-    const { segmentBytes } = this.#options.config;
-    if (segmentBytes >= RESERVE_SEGMENT_MIN) this.#log?.reserveUpTo(segmentBytes);
+  #logToSync(): LogFile | null {
+    this.#indexes.write();
+    const { zerosAhead = false, segmentBytes } = this.#options.config;
+    if (this.#active) this.#log?.writeZerosUpTo(zerosAhead ? segmentBytes : 0);
+    return this.#log;
   }
 
   /** Loads what a sealed, clean segment left unread. */
@@ -502,7 +505,7 @@ export class Segment implements AsyncDisposable {
     return true;
   }
 
-  /** A cursor at the first batch with a last offset >= `offset`. Null: there is none. */
+  /** The first batch with a last offset >= `offset`; null: there is none. */
   #locate(offset: number): HeaderCursor | null {
     this.#load();
     if (offset >= this.#nextOffset) return null;
@@ -521,14 +524,16 @@ export class Segment implements AsyncDisposable {
     const { recoveryPoint, onBatches } = options;
     const check = this.#checkOptions(recoveryPoint);
     const result = await checkSegmentInTurns({ ...check, onBatches });
+    const { reservedBytes } = result;
     const truncatedBytes = log.size - result.size;
     if (truncatedBytes > 0) {
       log.truncate(result.size);
       await log.datasync();
-      this.#options.logger.warn('cut a torn tail', { path: log.path, bytes: truncatedBytes });
     }
+    const bytes = truncatedBytes - reservedBytes;
+    if (bytes > 0) this.#options.logger.warn('cut a torn tail', { path: log.path, bytes });
     const indexesRebuilt = this.#adopt(result);
-    this.#recovery = { checked: true, truncatedBytes, indexesRebuilt };
+    this.#recovery = { checked: true, truncatedBytes, reservedBytes, indexesRebuilt };
   }
 
   /**
@@ -536,10 +541,8 @@ export class Segment implements AsyncDisposable {
    * file in use is rot.
    */
   #examine(): void {
-    const { logger } = this.#options;
-    logger.warn('checking a segment: its index or its log is damaged', {
-      path: this.#files.path('log'),
-    });
+    const path = this.#files.path('log');
+    this.#options.logger.warn('checking a segment: its index or its log is damaged', { path });
     const known = this.#loaded ? this.#nextOffset : null;
     const result = checkSegment(this.#checkOptions(known ?? this.baseOffset));
     this.#adopt(result);
@@ -577,17 +580,14 @@ export class Segment implements AsyncDisposable {
     const rebuilt = this.#indexes.adopt(result.fold);
     if (!this.#active) this.#indexes.close();
     this.#loaded = true;
-    for (const { position, endPosition, offset, endOffset } of result.damaged) {
-      const fields = { path: this.#files.path('log'), position, endPosition, offset, endOffset };
-      this.#options.logger.error('a segment is damaged; this range is not served', fields);
-    }
+    logDamage(this.#options.logger, this.#files.path('log'), result.damaged);
     return rebuilt;
   }
 
   /** Ends the indexes of a segment that gets no more appends, and trims the log's blocks. */
   #finish(): void {
     this.#indexes.finish();
-    this.#log?.trim();
+    this.trim();
   }
 
   #closeFiles(): void {

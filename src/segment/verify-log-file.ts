@@ -43,7 +43,7 @@ export interface VerifyLogFileOptions {
 }
 
 export interface VerifiedLogFile {
-  /** In bytes. */
+  /** In bytes, without zeros written ahead of appends. */
   readonly size: number;
   readonly batchCount: number;
   readonly recordCount: number;
@@ -96,7 +96,7 @@ export async function verifyLogFile(options: VerifyLogFileOptions): Promise<Veri
     fill(file, fold, folded);
     const wrong = checksums === null ? [] : differingRanges(checksums, fold.crcs);
     return {
-      size: length,
+      size: length - check.reservedBytes,
       batchCount,
       recordCount,
       check,

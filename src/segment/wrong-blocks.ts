@@ -4,6 +4,7 @@
  * of a batch covers, and every batch that touches it is in doubt.
  */
 
+import type { Logger } from '../base/logger.js';
 import type { Offset } from '../base/offset.js';
 import type { BatchLocator } from './batch-locator.js';
 import type { DamagedRange } from './check.js';
@@ -20,6 +21,13 @@ export function damageOfBlocks(
     .filter((block) => !known.some((range) => overlap(range, block)))
     .map((block) => rangeOf(locator, block, segment));
   return [...known, ...found].sort((a, b) => a.position - b.position);
+}
+
+export function logDamage(logger: Logger, path: string, damaged: readonly DamagedRange[]): void {
+  for (const { position, endPosition, offset, endOffset } of damaged) {
+    const fields = { path, position, endPosition, offset, endOffset };
+    logger.error('a segment is damaged; this range is not served', fields);
+  }
 }
 
 function overlap(a: ByteRange, b: ByteRange): boolean {

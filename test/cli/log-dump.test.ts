@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import t from 'tap';
 import { dumpFile } from '#src/cli/commands/log-dump.js';
 import { escapeControls } from '#src/cli/commands/log-dump-lines.js';
@@ -10,8 +10,11 @@ const segments = join(import.meta.dirname, '../../../test/golden/kafka-data/data
 const LOG = '00000000000000000000.log';
 
 /** Files in memory, for reading. */
-function memoryEnv(files: Readonly<Record<string, Uint8Array>>): Pick<Env, 'open' | 'exists'> {
+function memoryEnv(
+  files: Readonly<Record<string, Uint8Array>>,
+): Pick<Env, 'open' | 'exists' | 'readdir'> {
   return {
+    readdir: () => Object.keys(files).map((path) => basename(path)),
     exists: (path) => path in files,
     open(path) {
       const bytes = files[path];
@@ -133,6 +136,19 @@ t.test('a cut tail is told as Kafka tells it, with exit code 1', (t) => {
   const { lines, code } = dump({ [LOG]: bytes }, LOG, { records: true });
   t.same(lines.map(withoutData), linesOf('cut'));
   t.equal(code, 1);
+  t.end();
+});
+
+t.test('zeros that end the last log are no damage, elsewhere they are', (t) => {
+  const good = goldenBytes('two-batches');
+  const bytes = Buffer.concat([good, Buffer.alloc(300_000)]);
+  const last = dump({ [LOG]: bytes });
+  t.same([last.lines.length, last.code], [dump({ [LOG]: good }).lines.length, 0]);
+  const sealed = dump({ [LOG]: bytes, '00000000000000000100.log': good });
+  t.equal(sealed.lines.at(-1), `Found 300000 invalid bytes at the end of ${LOG}`);
+  t.equal(sealed.code, 1);
+  const torn = dump({ [LOG]: Buffer.concat([good, good.subarray(0, 50), Buffer.alloc(99)]) });
+  t.equal(torn.code, 1);
   t.end();
 });
 

@@ -104,3 +104,145 @@ t.test('blocks are reserved once the file is large, never seen, and given back',
   t.equal(log.size, 1001 + size);
   t.end();
 });
+
+/** Appends `count` records of 100 bytes and syncs each. */
+async function appendSynced(log: LogFile, count: number): Promise<void> {
+  for (let i = 0; i < count; i++) {
+    log.append([Buffer.alloc(100, 1)], 100);
+    if (i % 2 === 0) await log.datasync();
+    else log.datasyncSync();
+  }
+}
+
+t.test(
+  'small synced appends are written over zeros; the size is of what was appended',
+  async (t) => {
+    const path = join(tempDir(t), 'log');
+    const env = new FaultyEnv();
+    const log = LogFile.open(env, path, 'create-new');
+    t.teardown(() => log.close());
+    log.writeZerosUpTo(1024 * 1024);
+    const sizes = new Set<number>();
+    for (let count = 1; count <= 1000; count++) {
+      await appendSynced(log, 1);
+      t.equal(log.size, count * 100);
+      sizes.add(statSync(path).size);
+    }
+    t.ok(sizes.size < 20, `the file had ${sizes.size} sizes in 1000 appends`);
+    const bytes = readFileSync(path);
+    t.ok(bytes.subarray(0, log.size).every((byte) => byte === 1));
+    t.ok(bytes.subarray(log.size).every((byte) => byte === 0));
+    t.ok(bytes.length > log.size && bytes.length <= 2 * log.size + 8192, 'no more than there is');
+    t.equal(log.trim(), true);
+    t.equal(statSync(path).size, log.size);
+    t.equal(log.trim(), false);
+  },
+);
+
+t.test(
+  'no zeros: not asked for, no syncs, large appends, or at the size that is to be',
+  async (t) => {
+    const dir = tempDir(t);
+    const sizeAfter = async (name: string, use: (log: LogFile) => Promise<void> | void) => {
+      const log = LogFile.open(systemEnv, join(dir, name), 'create-new');
+      t.teardown(() => log.close());
+      await use(log);
+      return statSync(join(dir, name)).size - log.size;
+    };
+    const unasked = await sizeAfter('unasked', (log) => appendSynced(log, 10));
+    const unsynced = await sizeAfter('unsynced', (log) => {
+      log.writeZerosUpTo(1e6);
+      for (let i = 0; i < 10; i++) log.append([Buffer.alloc(100)], 100);
+    });
+    const large = await sizeAfter('large', async (log) => {
+      log.writeZerosUpTo(1e6);
+      for (let i = 0; i < 10; i++) {
+        log.append([Buffer.alloc(40_000)], 40_000);
+        await log.datasync();
+      }
+    });
+    t.same([unasked, unsynced, large], [0, 0, 0]);
+    const full = await sizeAfter('full', async (log) => {
+      log.writeZerosUpTo(1000);
+      await appendSynced(log, 9);
+      t.equal(statSync(join(dir, 'full')).size, 1000);
+      await appendSynced(log, 3);
+    });
+    t.equal(full, 0);
+    const ended = await sizeAfter('ended', async (log) => {
+      log.writeZerosUpTo(1e6);
+      await appendSynced(log, 10);
+      t.ok(statSync(join(dir, 'ended')).size > log.size);
+      log.writeZerosUpTo(0);
+    });
+    t.equal(ended, 0, 'those that are there are given back when no more are asked for');
+  },
+);
+
+t.test('an append that fails, or a cut, leaves no zeros behind', async (t) => {
+  const path = join(tempDir(t), 'log');
+  const env = new FaultyEnv();
+  const log = LogFile.open(env, path, 'create-new');
+  t.teardown(() => log.close());
+  log.writeZerosUpTo(1e6);
+  await appendSynced(log, 5);
+  env.fail({ operation: 'pwritev', call: 1, errno: 'ENOSPC', written: 3 });
+  t.throws(() => log.append(...bytes('second')), { code: 'NO_SPACE' });
+  t.equal(statSync(path).size, 500);
+  await appendSynced(log, 5);
+  t.ok(statSync(path).size > 1000);
+  log.truncate(300);
+  t.equal(statSync(path).size, 300);
+  await appendSynced(log, 1);
+  t.equal(log.size, 400);
+  t.ok(
+    readFileSync(path)
+      .subarray(0, 400)
+      .every((byte) => byte === 1),
+  );
+});
+
+t.test(
+  'a full disk takes no zeros and all appends; another error is one of any write',
+  async (t) => {
+    for (const written of [0, 1, 1000]) {
+      const path = join(tempDir(t), 'log');
+      const env = new FaultyEnv();
+      const log = LogFile.open(env, path, 'create-new');
+      t.teardown(() => log.close());
+      log.writeZerosUpTo(1e6);
+      await appendSynced(log, 2);
+      env.fail({ operation: 'pwritev', call: 1, errno: 'ENOSPC', written });
+      await appendSynced(log, 1);
+      t.equal(log.size, 300);
+      t.equal(statSync(path).size, 300);
+      await appendSynced(log, 900);
+      t.equal(statSync(path).size, log.size, 'not tried again soon');
+      await appendSynced(log, 200);
+      t.ok(statSync(path).size > log.size, 'tried again');
+    }
+    const path = join(tempDir(t), 'log');
+    const env = new FaultyEnv();
+    const log = LogFile.open(env, path, 'create-new');
+    t.teardown(() => log.close());
+    log.writeZerosUpTo(1e6);
+    await appendSynced(log, 2);
+    env.fail({ operation: 'pwritev', call: 1, errno: 'EIO', written: 1000 });
+    t.throws(() => log.append(...bytes('third')), /EIO/);
+    t.equal(log.size, 200);
+    t.equal(statSync(path).size, 200);
+    t.throws(() => log.append(...bytes('third')), { code: 'IO_ERROR' });
+    await t.rejects(log.datasync(), { code: 'IO_ERROR' });
+  },
+);
+
+t.test('zeros that cannot be given back are an error of the disk', async (t) => {
+  const env = new FaultyEnv();
+  const log = LogFile.open(env, join(tempDir(t), 'log'), 'create-new');
+  t.teardown(() => log.close());
+  log.writeZerosUpTo(1e6);
+  await appendSynced(log, 5);
+  env.fail({ operation: 'truncate', call: 1, errno: 'EIO' });
+  t.throws(() => log.trim(), /EIO/);
+  t.throws(() => log.append(...bytes('next')), { code: 'IO_ERROR' });
+});

@@ -256,6 +256,8 @@ t.test('a marker that is not durable yet decides nothing', async (t) => {
   released[1]?.();
   await ended;
   t.equal(log.lastStableOffset, 5);
+  // Closing syncs too.
+  watched.before = () => {};
 });
 
 async function until(condition: () => boolean): Promise<void> {

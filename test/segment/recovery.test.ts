@@ -77,6 +77,7 @@ t.test(
       const env = new FaultyEnv();
       const segment = await open(dir, 0, { env, recoveryPoint: offset(6) });
       t.equal(segment.recovery.truncatedBytes, tail.length);
+      t.equal(segment.recovery.reservedBytes, tail.includes('ab') ? 0 : tail.length);
       t.same([segment.size, statSync(logPath(dir)).size, segment.nextOffset], [size, size, 6]);
       const calls = env.calls
         .filter((call) => call.endsWith('.log'))

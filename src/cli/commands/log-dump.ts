@@ -11,7 +11,7 @@
  *     .snapshot   a line a producer
  */
 
-import { basename } from 'node:path';
+import { basename, dirname } from 'node:path';
 import { MillraceError } from '../../base/errors.js';
 import { type Env, type EnvFile, systemEnv } from '../../file/env.js';
 import { ABORTED_ENTRY_SIZE } from '../../index/transaction-index.js';
@@ -40,6 +40,7 @@ import {
 import { decodeBatch } from '../../record/decode-batch.js';
 import { HEADER_SIZE, LENGTH_MIN, MAGIC_V2 } from '../../record/layout.js';
 import { findFollower } from '../../segment/resync.js';
+import { endOfData } from '../../segment/scan.js';
 import { batchJson, batchLine, escapeControls, recordJson, recordLine } from './log-dump-lines.js';
 
 export interface DumpOptions {
@@ -50,7 +51,7 @@ export interface DumpOptions {
   /** Takes a line without its end. */
   readonly out: (line: string) => void;
   /** Where files are read; the operating system where not given. */
-  readonly env?: Pick<Env, 'open' | 'exists'>;
+  readonly env?: Pick<Env, 'open' | 'exists' | 'readdir'>;
 }
 
 const FILE_NAME = /^(\d{20})\.(log|index|timeindex|txnindex|snapshot)(\.\w+)?$/;
@@ -88,7 +89,7 @@ class Dump {
   damaged = false;
   readonly #path: string;
   readonly #file: EnvFile;
-  readonly #env: Pick<Env, 'open' | 'exists'>;
+  readonly #env: Pick<Env, 'open' | 'exists' | 'readdir'>;
   readonly #baseOffset: number;
   readonly #options: DumpOptions;
   readonly #walked = walkOut(1);
@@ -97,7 +98,7 @@ class Dump {
   constructor(
     path: string,
     file: EnvFile,
-    env: Pick<Env, 'open' | 'exists'>,
+    env: Pick<Env, 'open' | 'exists' | 'readdir'>,
     baseOffset: number,
     options: DumpOptions,
   ) {
@@ -124,6 +125,8 @@ class Dump {
         position += batch.length;
         continue;
       }
+      // Zeros written ahead of appends, by a writer that goes on or was killed.
+      if (endOfData(this.#file, position, end) === position && this.#isLast()) break;
       const bounds = { end, offset, endOffset: Number.MAX_SAFE_INTEGER };
       const follower = findFollower(this.#file, position, bounds);
       const next = follower.kind === 'valid' ? follower.position : end;
@@ -131,6 +134,12 @@ class Dump {
       this.#damage(position, `Found ${next - position} invalid bytes ${where} of ${this.#name}`);
       position = next;
     }
+  }
+
+  /** No segment follows this one: it may be the one that is appended to. */
+  #isLast(): boolean {
+    const logs = this.#env.readdir(dirname(this.#path)).filter((name) => name.endsWith('.log'));
+    return logs.every((name) => name <= basename(this.#path));
   }
 
   #batch(batch: Uint8Array, position: number): void {

@@ -101,10 +101,10 @@ async function repairSegment(
       recoveryPoint,
       nextBaseOffset: bases[bases.indexOf(baseOffset) + 1] ?? null,
     });
-    const { truncatedBytes, indexesRebuilt } = opened.recovery;
+    const { truncatedBytes, reservedBytes, indexesRebuilt } = opened.recovery;
     opened.close();
-    if (truncatedBytes > 0) {
-      const message = `cut a torn tail of ${truncatedBytes} bytes`;
+    if (truncatedBytes > reservedBytes) {
+      const message = `cut a torn tail of ${truncatedBytes - reservedBytes} bytes`;
       actions.push({ type: 'cut', file: name, message });
     }
     if (indexesRebuilt || indexes.length > 0) {
