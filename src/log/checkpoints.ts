@@ -93,6 +93,13 @@ export function formatCleanShutdown(brokerEpoch: number): string {
   return JSON.stringify({ version: 0, brokerEpoch });
 }
 
+/** The broker epoch in a clean-shutdown marker; -1: none, or not to be read. */
+export function parseCleanShutdown(text: string): number {
+  const found = /^\s*\{.*"brokerEpoch"\s*:\s*(\d+)\b.*\}\s*$/s.exec(text)?.[1];
+  const epoch = found === undefined ? -1 : Number(found);
+  return Number.isSafeInteger(epoch) ? epoch : -1;
+}
+
 /** The lines after version and count, or null if either is wrong. */
 function entryLines(text: string): string[] | null {
   const lines = text.split('\n');

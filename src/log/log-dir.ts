@@ -33,6 +33,7 @@ import {
   HIGH_WATERMARK_FILE,
   LOG_START_FILE,
   type OffsetCheckpoint,
+  parseCleanShutdown,
   parseOffsetCheckpoint,
   RECOVERY_POINT_FILE,
 } from './checkpoints.js';
@@ -71,6 +72,8 @@ export class LogDir implements EnvGuard {
   readonly #lock: DirLock;
   readonly #writing = new Mutex();
   #meta: MetaProperties | null;
+  /** As in the clean-shutdown marker that was taken, -1 if none. */
+  #brokerEpoch = -1;
   #checkpoints: LogDirCheckpoints;
   #cleanerOffsets: OffsetCheckpoint;
   #failure: MillraceError | null = null;
@@ -164,13 +167,18 @@ export class LogDir implements EnvGuard {
   async takeCleanMarker(): Promise<boolean> {
     const path = join(this.path, CLEAN_SHUTDOWN_FILE);
     if (!this.env.exists(path)) return false;
+    this.#brokerEpoch = parseCleanShutdown(this.#read(CLEAN_SHUTDOWN_FILE) ?? '');
     this.env.unlink(path);
     await this.env.syncDir(this.path);
     return true;
   }
 
+  /**
+   * With the broker epoch of the marker that was taken: what Kafka left here is still there, and its
+   * controller, which compares the epoch with its own, has no election to hold for it.
+   */
   leaveCleanMarker(): Promise<void> {
-    return this.#write(CLEAN_SHUTDOWN_FILE, formatCleanShutdown(-1));
+    return this.#write(CLEAN_SHUTDOWN_FILE, formatCleanShutdown(this.#brokerEpoch));
   }
 
   /** Live partition directories, in no particular order. */

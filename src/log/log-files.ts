@@ -71,6 +71,18 @@ export class LogFiles {
     return this.#env.writeFileAtomic(this.pathOf(offset, 'snapshot'), bytes);
   }
 
+  /**
+   * The snapshot of a log that is being closed. Those of earlier closes, which no segment begins at, go
+   * once it is durable: a log that is opened often would gather them.
+   */
+  async writeEndSnapshot(end: Offset, bytes: Uint8Array): Promise<void> {
+    await this.writeSnapshot(end, bytes);
+    const bases = new Set(this.list('log'));
+    for (const offset of this.list('snapshot')) {
+      if (offset < end && !bases.has(offset)) this.removeSnapshot(offset);
+    }
+  }
+
   removeSnapshot(offset: Offset): void {
     this.remove(formatFileName(offset, 'snapshot'));
   }

@@ -513,7 +513,7 @@ export class PartitionLog implements AsyncDisposable {
       const { logEndOffset } = this.#offsets;
       if (this.#openedSnapshot !== logEndOffset && logEndOffset > 0) {
         const snapshot = encodeProducerSnapshot(this.#producers.entries());
-        await this.#files.writeSnapshot(logEndOffset, snapshot);
+        await this.#files.writeEndSnapshot(logEndOffset, snapshot);
       }
       return await this.#files.epochsWritten();
     } catch (error) {

@@ -45,6 +45,8 @@ import { describeCluster } from './messages/60-describe-cluster.js';
 import { describeProducers } from './messages/61-describe-producers.js';
 import { describeTransactions } from './messages/65-describe-transactions.js';
 import { listTransactions } from './messages/66-list-transactions.js';
+import { consumerGroupHeartbeat } from './messages/68-consumer-group-heartbeat.js';
+import { consumerGroupDescribe } from './messages/69-consumer-group-describe.js';
 import { getTelemetrySubscriptions } from './messages/71-get-telemetry-subscriptions.js';
 import { pushTelemetry } from './messages/72-push-telemetry.js';
 import { listConfigResources } from './messages/74-list-config-resources.js';
@@ -98,6 +100,8 @@ export const apis: readonly Api[] = [
   describeProducers,
   describeTransactions,
   listTransactions,
+  consumerGroupHeartbeat,
+  consumerGroupDescribe,
   getTelemetrySubscriptions,
   pushTelemetry,
   listConfigResources,

@@ -6,7 +6,7 @@ import { apiByKey } from '#src/protocol/api-table.js';
 import { encodeRequest } from '#src/protocol/codec.js';
 import type { produce } from '#src/protocol/messages/00-produce.js';
 import { metadata } from '#src/protocol/messages/03-metadata.js';
-import { heartbeat } from '#src/protocol/messages/12-heartbeat.js';
+import { saslHandshake } from '#src/protocol/messages/17-sasl-handshake.js';
 import { goldenFrames } from '../protocol/golden.js';
 import { keepingLogger } from '../support/keeping-logger.js';
 import { bytesOf, RawClient } from '../support/raw-client.js';
@@ -46,11 +46,9 @@ t.test('what is not served closes the connection, with one line in the log', asy
     t.match(logger.lines[0], /^warn closing a connection/);
   }
   const unserved = await connectTo(t, broker);
-  unserved
-    .send(heartbeat, 0, { groupId: 'g', generationId: 1, memberId: 'm' })
-    .frame.catch(() => {});
+  unserved.send(saslHandshake, 0, { mechanism: 'PLAIN' }).frame.catch(() => {});
   await unserved.closed();
-  t.match(logger.lines.at(-1), /"api":12/, 'by its key: an API without handler has no name here');
+  t.match(logger.lines.at(-1), /"api":17/, 'by its key: an API without handler has no name here');
 });
 
 t.test('the lines about bad requests are bounded', async (t) => {

@@ -58,6 +58,29 @@ t.test('a new partition has the files that Kafka makes', async (t) => {
   t.match(text('meta.properties'), new RegExp(`^directory\\.id=${manager.directoryId}$`, 'm'));
 });
 
+t.test(
+  'the broker epoch that Kafka left in its clean-shutdown marker is left there again',
+  async (t) => {
+    const dir = tempDir(t);
+    const marker = join(dir, '.kafka_cleanshutdown');
+    const epoch = (): unknown => JSON.parse(readFileSync(marker, 'utf8')).brokerEpoch;
+    const pass = async (): Promise<unknown> => {
+      await (await openManager(t, [dir])).close();
+      return epoch();
+    };
+    t.equal(await pass(), -1, 'there was none');
+    writeFileSync(marker, '{"version":0,"brokerEpoch":57}');
+    t.equal(await pass(), 57);
+    t.equal(await pass(), 57);
+    rmSync(marker);
+    t.equal(await pass(), -1, 'a crash');
+    for (const text of ['', '{"version":0}', 'null', '{"version":0,"brokerEpoch":"x"}', '[57]']) {
+      writeFileSync(marker, text);
+      t.equal(await pass(), -1, text);
+    }
+  },
+);
+
 t.test('logs are opened again, after a clean close and after a crash', async (t) => {
   const dir = tempDir(t);
   const manager = await openManager(t, [dir]);

@@ -127,6 +127,22 @@ t.test('a snapshot that is newer than what the crash left is not believed', asyn
   t.same(snapshots, [], 'nor kept until the log is as long as it says');
 });
 
+t.test('a log that is opened again and again keeps one snapshot behind its segments', async (t) => {
+  const dir = tempDir(t);
+  const small = config({ segmentBytes: 200 });
+  const options = { clean: true, config: small };
+  for (let end = 3; end <= 15; end += 3) {
+    const log = await openLog(t, dir, options);
+    for (let i = end - 3; i < end; i++) await appended(log, produced(7, i));
+    t.equal(await log.close(), true);
+    const snapshots = readdirSync(dir).filter((name) => name.endsWith('.snapshot'));
+    const segments = readdirSync(dir).filter((name) => name.endsWith('.log'));
+    const last = `${String(end).padStart(20, '0')}.snapshot`;
+    const sealed = segments.slice(1).map((name) => name.replace('.log', '.snapshot'));
+    t.same(snapshots, [...sealed, last], 'those of the segments, and the last end');
+  }
+});
+
 t.test('a roll in mid-tick leaves the queue out of the snapshot', async (t) => {
   const dir = tempDir(t);
   const log = await openLog(t, dir, { config: config({ segmentBytes: 200 }) });

@@ -116,7 +116,8 @@ export const consumerGroupMemberMetadataValue = stored({
         sessionTimeoutMs: int32(),
         supportedProtocols: array({ name: string(), metadata: bytes() }),
       },
-      { tag: 0, nullable: '0+', default: null },
+      // Where it is left out Kafka reads a struct of zeros: who is no classic member has a null.
+      { tag: 0, nullable: '0+' },
     ),
   },
 });

@@ -28,5 +28,6 @@ export const transactionLogValue = stored({
     transactionLastUpdateTimestampMs: int64(),
     transactionStartTimestampMs: int64(),
     clientTransactionVersion: int16({ versions: '1+', tag: 2, default: 0 }),
+    nextProducerEpoch: int16({ versions: '1+', tag: 3, default: -1 }),
   },
 });

@@ -35,6 +35,18 @@ public final class Golden {
         28, 32, 33, 34, 35, 36, 37, 42, 43, 44, 45, 46, 47, 48, 49, 55, 57, 60, 61, 65, 66, 68, 69,
         71, 72, 74, 75
     };
+    /** Keys (by their kinds) and values of the records that coordinators keep. */
+    private static final String[][] STORED = {
+        {"group", "OffsetCommit", "1"},
+        {"group", "GroupMetadata", "2"},
+        {"group", "ConsumerGroupMetadata", "3"},
+        {"group", "ConsumerGroupMemberMetadata", "5"},
+        {"group", "ConsumerGroupTargetAssignmentMetadata", "6"},
+        {"group", "ConsumerGroupTargetAssignmentMember", "7"},
+        {"group", "ConsumerGroupCurrentMemberAssignment", "8"},
+        {"group", "ConsumerGroupRegularExpression", "16"},
+        {"transaction", "TransactionLog", "0"}
+    };
     private static final int FRAMES_PER_VERSION = 3;
     private static final long SAFE_MAX = (1L << 53) - 1;
 
@@ -59,6 +71,7 @@ public final class Golden {
         facts.append(String.join(",\n", apis)).append("\n]\n}\n");
         Files.writeString(directory.resolve("facts.json"), facts);
         for (int key : KEYS) writeFrames(directory, ApiKeys.forId(key));
+        for (String[] stored : STORED) writeStored(directory, stored);
     }
 
     // Facts.
@@ -199,6 +212,33 @@ public final class Golden {
         message.write(new ByteBufferAccessor(buffer), cache, version);
         if (buffer.hasRemaining()) throw new IllegalStateException("size and write disagree");
         return buffer.flip();
+    }
+
+    private void writeStored(Path directory, String[] stored) throws Exception {
+        String name = stored[1];
+        random = new Random(SEED + name.hashCode());
+        List<String> lines = new ArrayList<>();
+        for (String part : new String[] {"Key", "Value"}) {
+            String type = "org.apache.kafka.coordinator." + stored[0] + ".generated." + name + part;
+            Class<?> message = Class.forName(type);
+            Schema[] schemas = (Schema[]) message.getField("SCHEMAS").get(null);
+            for (short v = 0; v < schemas.length; v++) {
+                if (schemas[v] == null) continue;
+                // What is written before a key is its kind, before a value its version.
+                int first = part.equals("Key") ? Integer.parseInt(stored[2]) : v;
+                for (int i = 0; i < FRAMES_PER_VERSION; i++) {
+                    Message body = (Message) make(message);
+                    String values = fill(body, schemas[v], i > 0);
+                    lines.add("{ \"part\": " + quote(part) + ", \"version\": " + first
+                        + ",\n\"body\": " + values
+                        + ",\n\"hex\": \"" + String.format("%04x", first) + hex(encode(body, v))
+                        + "\" }");
+                }
+            }
+        }
+        String file = name.replaceAll("(?<!^)([A-Z])", "-$1").toLowerCase();
+        Files.writeString(directory.resolve("stored-" + file + ".json"),
+            "[\n" + String.join(",\n", lines) + "\n]\n");
     }
 
     /** Sets the fields of one struct; answers its JSON. */
