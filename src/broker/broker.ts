@@ -13,6 +13,7 @@ import { type Random, systemRandom } from '../base/random.js';
 import { Controller } from '../cluster/controller.js';
 import { MetadataStore } from '../cluster/metadata-store.js';
 import type { GroupCoordinator } from '../coordinator/group/group-coordinator.js';
+import type { TransactionCoordinator } from '../coordinator/transaction/transaction-coordinator.js';
 import { type Env, systemEnv } from '../file/env.js';
 import { LogManager } from '../log/log-manager.js';
 import { deriveLogConfig, type LogConfig } from '../log/topic-config.js';
@@ -31,6 +32,7 @@ import type { BrokerServices, ClientState } from './handler.js';
 import { allHandlers } from './handlers/all.js';
 import { advertisedAddress, formatAddress, type ServedListener } from './listeners.js';
 import { LiveBrokerConfig } from './live-config.js';
+import { makeTransactionCoordinator } from './transactions.js';
 
 /** Fetches that wait at a time, over all connections. */
 const DELAYED_FETCHES_MAX = 50_000;
@@ -119,6 +121,7 @@ export class Broker {
     });
     const servers: Server<ClientState>[] = [];
     let groups: GroupCoordinator | null = null;
+    let transactions: TransactionCoordinator | null = null;
     try {
       const controller = opened as Controller | null;
       if (controller === null) {
@@ -128,6 +131,16 @@ export class Broker {
       const coordinator = makeGroupCoordinator({ config, clock, random, logger, logs, controller });
       groups = coordinator;
       await groups.open();
+      transactions = makeTransactionCoordinator({
+        config,
+        clock,
+        logger,
+        logs,
+        controller,
+        groups,
+      });
+      await transactions.open();
+      transactions.start();
       const services: BrokerServices = {
         config,
         nodeId: config.nodeId,
@@ -137,6 +150,7 @@ export class Broker {
         logs,
         controller,
         groups,
+        transactions,
         fetchSessions: new FetchSessionCache({
           slotsMax: config.values['max.incremental.fetch.session.cache.slots'],
           clock,
@@ -150,6 +164,7 @@ export class Broker {
     } catch (error) {
       for (const server of servers) await server.close(0);
       groups?.close();
+      await transactions?.close();
       await logs.close();
       throw error;
     }
@@ -191,6 +206,7 @@ export class Broker {
     // Waiting fetches are answered when their connections begin to close.
     await Promise.all(this.#servers.map((server) => server.close(CLOSE_TIMEOUT_MS)));
     this.#services.delayedFetches.close();
+    await this.#services.transactions.close();
     await this.#services.logs.close();
   }
 }

@@ -131,7 +131,6 @@ const logFields = {
     doc: 'How often log start offsets are written; here with the recovery points.',
   }),
   'log.initial.task.delay.ms': long({ default: 30_000, doc: 'Delay of the first clean-up.' }),
-  'max.request.partition.size.limit': int({ default: 2000, doc: 'DescribeTopicPartitions.' }),
   'num.replica.alter.log.dirs.threads': int({ default: null, doc: 'Moves between directories.' }),
   'producer.id.expiration.check.interval.ms': int({ default: 600_000, doc: 'Producer ids.' }),
   'producer.id.expiration.ms': int({ default: 86_400_000, doc: 'Life of an idle producer id.' }),
@@ -187,22 +186,10 @@ const groupFields = {
 };
 
 const transactionFields = {
-  'transaction.abort.timed.out.transaction.cleanup.interval.ms': int({
-    default: 10_000,
-    doc: 'Transactions.',
-  }),
-  'transaction.max.timeout.ms': int({ default: 900_000, min: 1, doc: 'Transactions.' }),
+  'add.partitions.to.txn.retry.backoff.ms': int({ default: 20, min: 1, doc: 'Transactions.' }),
   'transaction.partition.verification.enable': boolean({ default: true, doc: 'Transactions.' }),
-  'transaction.remove.expired.transaction.cleanup.interval.ms': int({
-    default: 3_600_000,
-    doc: 'Transactions.',
-  }),
-  'transaction.state.log.load.buffer.size': int({ default: 5 * MIB, doc: 'Transactions.' }),
   'transaction.state.log.min.isr': int({ default: 2, min: 1, doc: 'Transactions.' }),
-  'transaction.state.log.num.partitions': int({ default: 50, min: 1, doc: 'Transactions.' }),
   'transaction.state.log.replication.factor': short({ default: 3, min: 1, doc: 'Transactions.' }),
-  'transaction.state.log.segment.bytes': int({ default: 100 * MIB, doc: 'Transactions.' }),
-  'transactional.id.expiration.ms': int({ default: 604_800_000, min: 1, doc: 'Transactions.' }),
 };
 
 const securityFields = {
@@ -238,14 +225,10 @@ const securityFields = {
 const quotaAndMetricFields = {
   'auto.include.jmx.reporter': boolean({ default: true, doc: 'Metrics.' }),
   'client.quota.callback.class': className({ default: null, doc: 'Quotas.' }),
-  'controller.quota.window.num': int({ default: 11, min: 1, doc: 'Quotas.' }),
-  'controller.quota.window.size.seconds': int({ default: 1, min: 1, doc: 'Quotas.' }),
   'metric.reporters': list({ default: NONE, doc: 'Metrics.' }),
   'metrics.num.samples': int({ default: 2, min: 1, doc: 'Metrics.' }),
   'metrics.recording.level': string({ default: 'INFO', doc: 'Metrics.' }),
   'metrics.sample.window.ms': long({ default: 30_000, min: 1, doc: 'Metrics.' }),
-  'quota.window.num': int({ default: 11, min: 1, doc: 'Quotas.' }),
-  'quota.window.size.seconds': int({ default: 1, min: 1, doc: 'Quotas.' }),
   'remote.log.storage.system.enable': boolean({ default: false, doc: 'Tiered storage.' }),
   'replication.quota.window.num': int({ default: 11, min: 1, doc: 'Quotas.' }),
   'replication.quota.window.size.seconds': int({ default: 1, min: 1, doc: 'Quotas.' }),

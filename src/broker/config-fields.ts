@@ -7,12 +7,14 @@ import { boolean, double, int, list, long, string } from '../base/config-table.j
 import { defaultNetLimits } from '../base/limits.js';
 import { brokerLogFields } from '../log/topic-config-table.js';
 import { groupFields } from './config-fields-groups.js';
+import { transactionFields } from './config-fields-transactions.js';
 
 const MIB = 2 ** 20;
 
 export const servedFields = {
   ...brokerLogFields,
   ...groupFields,
+  ...transactionFields,
   'advertised.listeners': string({
     default: null,
     importance: 'high',
@@ -46,6 +48,16 @@ export const servedFields = {
     default: [] as readonly string[],
     importance: 'high',
     doc: 'Listeners of the controller. There is no separate controller here: they are not opened.',
+  }),
+  'controller.quota.window.num': int({
+    default: 11,
+    min: 1,
+    doc: 'Windows whose changes of topics a client may make at once, by controller_mutation_rate.',
+  }),
+  'controller.quota.window.size.seconds': int({
+    default: 1,
+    min: 1,
+    doc: 'Size of such a window.',
   }),
   'default.replication.factor': int({
     default: 1,
@@ -118,11 +130,13 @@ export const servedFields = {
     doc: 'How fast sealed segments are read again in the background to find damage before a client does; 0: never. (Not a Kafka config.)',
   }),
   'max.connections': int({
+    update: 'cluster-wide',
     default: defaultNetLimits.connectionCountMax,
     min: 0,
     doc: 'Most connections of a listener at a time. (2147483647 in Kafka.)',
   }),
   'max.connections.per.ip': int({
+    update: 'cluster-wide',
     default: defaultNetLimits.connectionCountPerAddressMax,
     min: 0,
     doc: 'Most connections from one address at a time. (2147483647 in Kafka.)',
@@ -131,6 +145,11 @@ export const servedFields = {
     default: 1000,
     min: 0,
     doc: 'Incremental fetch sessions kept at a time.',
+  }),
+  'max.request.partition.size.limit': int({
+    default: 2000,
+    min: 1,
+    doc: 'Most partitions in one answer of DescribeTopicPartitions.',
   }),
   'node.id': int({
     default: 1,
@@ -148,6 +167,16 @@ export const servedFields = {
     min: 1,
     importance: 'high',
     doc: 'How many logs of a data directory are opened at a time.',
+  }),
+  'quota.window.num': int({
+    default: 11,
+    min: 1,
+    doc: 'Windows over which the rates of client quotas are measured.',
+  }),
+  'quota.window.size.seconds': int({
+    default: 1,
+    min: 1,
+    doc: 'Size of such a window.',
   }),
   'socket.request.max.bytes': int({
     default: defaultNetLimits.frameBytesMax,

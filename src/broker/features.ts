@@ -3,8 +3,7 @@
  * whole, where versions of single requests do not say it. Clients turn transactions of version 2 and
  * consumer groups of KIP-848 on by these; the levels are Kafka 4.2's.
  *
- * Nothing is upgraded here: what is supported is final. metadata.version is told because Kafka's
- * clients and tools read from it which Kafka they talk to.
+ * Nothing is upgraded here: what is supported is in force.
  */
 
 export interface Feature {

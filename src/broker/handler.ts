@@ -12,6 +12,7 @@ import type { Clock } from '../base/clock.js';
 import type { Logger } from '../base/logger.js';
 import type { Controller } from '../cluster/controller.js';
 import type { GroupCoordinator } from '../coordinator/group/group-coordinator.js';
+import type { TransactionCoordinator } from '../coordinator/transaction/transaction-coordinator.js';
 import type { LogManager } from '../log/log-manager.js';
 import type { Connection } from '../net/connection.js';
 import type { RequestOf, ResponseInput } from '../protocol/infer.js';
@@ -31,6 +32,7 @@ export interface BrokerServices {
   readonly logs: LogManager;
   readonly controller: Controller;
   readonly groups: GroupCoordinator;
+  readonly transactions: TransactionCoordinator;
   readonly fetchSessions: FetchSessionCache;
   readonly delayedFetches: DelayedOperations;
   /** Every handler of this broker; ApiVersions shows it. */

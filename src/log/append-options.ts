@@ -13,6 +13,11 @@ export interface AppendOptions {
    * False where not given: they are refused with INVALID_TXN_STATE.
    */
   readonly transactional?: boolean;
+  /**
+   * A producer that the log does not know begins with sequence 0, as it does where each transaction
+   * has an epoch of its own; else any sequence is taken, since the log may have forgotten the producer.
+   */
+  readonly beginsAtZero?: boolean;
   /** The batch is a coordinator's: it may have a producer and no sequence. */
   readonly coordinator?: boolean;
 }

@@ -150,7 +150,7 @@ export class LogWriter {
     const isAppendTime = this.#config.messageTimestampType === 'LogAppendTime';
     const { producerId, maxTimestampMs } = validator;
     if (producerId > -1) {
-      const check = this.#producers.check(validator);
+      const check = this.#producers.check(validator, options.beginsAtZero);
       if (check.status === 'duplicate') return this.#repeat(check.batch, isAppendTime);
       if (check.status === 'error') {
         const { error, message } = check;

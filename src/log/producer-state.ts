@@ -128,10 +128,15 @@ export class ProducerState {
     return last;
   }
 
-  /** Whether a batch from a client follows what was appended; pending appends count. */
-  check(batch: ProducerBatch): SequenceCheck {
+  /**
+   * Whether a batch from a client follows what was appended; pending appends count. Of a producer that
+   * is not known any sequence does, unless it `beginsAtZero`.
+   */
+  check(batch: ProducerBatch, beginsAtZero = false): SequenceCheck {
     const entry = this.#entries.get(batch.producerId);
-    if (entry === undefined) return OK;
+    if (entry === undefined) {
+      return beginsAtZero && batch.baseSequence > 0 ? outOfOrder(batch, NO_SEQUENCE) : OK;
+    }
     const { producerId, producerEpoch, baseSequence } = batch;
     if (producerEpoch < entry.epoch) {
       const message = `Producer ${producerId} has epoch ${producerEpoch}, the last one seen is ${entry.epoch}`;

@@ -1,10 +1,13 @@
 /**
  * Produce 3-13: every partition's batch goes to its log; the log validates, assigns offsets and
  * writes at the end of the tick. All appends of a request are made before the first await, because the
- * records may lie in the connection's read buffer.
+ * records may lie in the connection's read buffer; those that have to wait are copied.
  *
  * acks 1 and -1 are the same while there is one replica. acks 0 has no response; if something failed
  * the connection is closed, which is all that the producer can be told.
+ *
+ * Transactional batches are admitted by the transaction coordinator first (transactional-produce.ts):
+ * nothing else of the request is appended before them, so that the batches of a producer stay in order.
  *
  * Versions 0-2 are advertised for old clients (librdkafka before 2.11.1 switches compression off
  * without them) and answered with UNSUPPORTED_VERSION, as Kafka 4 does: 00-produce-unsupported.ts.
@@ -18,8 +21,14 @@ import { codecIdOf } from '../../record/batch-view.js';
 import { HEADER_SIZE } from '../../record/layout.js';
 import { DISCONNECT, handler, type RequestContext } from '../handler.js';
 import { leaderEpochOf, logOf, topicOf, unknownTopicError } from '../partitions.js';
+import {
+  admitTransaction,
+  isTransactionalBatch,
+  type ProduceLeave,
+} from '../transactional-produce.js';
 
-type TopicRequest = ElementOf<RequestOf<typeof produce>['topicData']>;
+type ProduceRequest = RequestOf<typeof produce>;
+type TopicRequest = ElementOf<ProduceRequest['topicData']>;
 type PartitionRequest = ElementOf<TopicRequest['partitionData']>;
 type TopicResponse = ElementOf<ResponseInput<typeof produce>['responses']>;
 type PartitionResponse = ElementOf<TopicResponse['partitionResponses']>;
@@ -31,33 +40,71 @@ const ZSTD_VERSION_MIN = 7;
 export const produceHandler = handler({
   message: produce,
   versions: { min: 3, max: 13 },
-  notes: 'acks 0, 1 and -1; no transactional batches.',
-  async handle(context, request) {
+  notes: '',
+  handle(context, request) {
     const { acks } = request;
-    const valid = acks === 0 || acks === 1 || acks === -1;
-    const topics = request.topicData.map(({ name, topicId, partitionData }) => ({
-      name,
-      topicId,
-      partitions: valid
-        ? appendTopic(context, { name, topicId, partitionData })
-        : partitionData.map(({ index }) => failure(index, errorCodes.INVALID_REQUIRED_ACKS)),
-    }));
-    const responses: TopicResponse[] = [];
-    for (const { name, topicId, partitions } of topics) {
-      responses.push({ name, topicId, partitionResponses: await Promise.all(partitions) });
+    if (acks !== 0 && acks !== 1 && acks !== -1) {
+      return refuseAll(request, errorCodes.INVALID_REQUIRED_ACKS);
     }
-    if (acks !== 0) return { responses };
-    const failed = responses.some(({ partitionResponses }) =>
-      partitionResponses.some(({ errorCode }) => errorCode !== errorCodes.NONE),
-    );
-    return failed ? DISCONNECT : null;
+    const leave = admitTransaction(context, request);
+    if (typeof leave === 'number') return refuseAll(request, leave);
+    if (!('then' in leave)) return appendAll(context, request, leave);
+    const kept = context.owned ? request : withOwnRecords(request);
+    return leave.then((admitted) => appendAll({ ...context, owned: true }, kept, admitted));
   },
 });
+
+/** The appends are made before it first waits. */
+async function appendAll(
+  context: RequestContext,
+  request: ProduceRequest,
+  leave: ProduceLeave,
+): Promise<ResponseInput<typeof produce> | null | typeof DISCONNECT> {
+  const topics = request.topicData.map((topic) => ({
+    name: topic.name,
+    topicId: topic.topicId,
+    partitions: appendTopic(context, topic, leave),
+  }));
+  const responses: TopicResponse[] = [];
+  for (const { name, topicId, partitions } of topics) {
+    responses.push({ name, topicId, partitionResponses: await Promise.all(partitions) });
+  }
+  return answer(request, responses);
+}
+
+function refuseAll(request: ProduceRequest, errorCode: number) {
+  const responses = request.topicData.map(({ name, topicId, partitionData }) => ({
+    name,
+    topicId,
+    partitionResponses: partitionData.map(({ index }) => failure(index, errorCode)),
+  }));
+  return answer(request, responses);
+}
+
+function answer({ acks }: ProduceRequest, responses: readonly TopicResponse[]) {
+  if (acks !== 0) return { responses };
+  const failed = responses.some(({ partitionResponses }) =>
+    partitionResponses.some(({ errorCode }) => errorCode !== errorCodes.NONE),
+  );
+  return failed ? DISCONNECT : null;
+}
+
+function withOwnRecords(request: ProduceRequest): ProduceRequest {
+  const topicData = request.topicData.map((topic) => ({
+    ...topic,
+    partitionData: topic.partitionData.map(({ index, records }) => ({
+      index,
+      records: records === null ? null : Uint8Array.from(records),
+    })),
+  }));
+  return { ...request, topicData };
+}
 
 /** Synchronous: the appends are made when it returns, though not yet written. */
 function appendTopic(
   context: RequestContext,
   { name, topicId, partitionData }: TopicRequest,
+  leave: ProduceLeave,
 ): (PartitionResponse | Promise<PartitionResponse>)[] {
   const byId = context.version >= 13;
   const topic = topicOf(context.broker, byId ? topicId : name, byId);
@@ -75,8 +122,18 @@ function appendTopic(
     if (problem !== null || records === null) {
       return problem ?? failure(partition.index, errorCodes.INVALID_RECORD);
     }
+    const isTransactional = isTransactionalBatch(records);
+    if (isTransactional) {
+      const refused = leave.refusalOf(topic.name, partition.index);
+      if (refused !== null) return failure(partition.index, refused.errorCode, refused.message);
+    }
     return log
-      .append(records, { leaderEpoch: leaderEpochOf(log), owned: context.owned })
+      .append(records, {
+        leaderEpoch: leaderEpochOf(log),
+        owned: context.owned,
+        transactional: isTransactional,
+        beginsAtZero: isTransactional && leave.beginsAtZero,
+      })
       .then((result) => appended(partition.index, result));
   });
 }

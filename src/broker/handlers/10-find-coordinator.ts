@@ -31,12 +31,12 @@ async function problemOf(
   broker: BrokerServices,
   keyType: number,
 ): Promise<{ readonly errorCode: number; readonly errorMessage: string } | null> {
-  if (keyType === TRANSACTION) return null;
-  if (keyType !== GROUP) {
+  if (keyType !== GROUP && keyType !== TRANSACTION) {
     const errorMessage = `there is no coordinator for key type ${keyType}`;
     return { errorCode: errorCodes.INVALID_REQUEST, errorMessage };
   }
-  const ensured = await broker.groups.ensureTopic();
+  const { groups, transactions } = broker;
+  const ensured = await (keyType === GROUP ? groups : transactions).ensureTopic();
   if (ensured === 'NONE') return null;
-  return { errorCode: errorCodes[ensured], errorMessage: 'the offsets topic cannot be made' };
+  return { errorCode: errorCodes[ensured], errorMessage: "the coordinator's topic cannot be made" };
 }

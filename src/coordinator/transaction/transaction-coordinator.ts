@@ -157,6 +157,11 @@ export class TransactionCoordinator {
     await Promise.all(this.#completions);
   }
 
+  /** Has `__transaction_state` made, if it is not there; NONE when it is. */
+  async ensureTopic(): Promise<'COORDINATOR_NOT_AVAILABLE' | 'NONE'> {
+    return (await this.#topic.ensure()) === null ? 'NONE' : 'COORDINATOR_NOT_AVAILABLE';
+  }
+
   /** The partition of `__transaction_state` that has the id. */
   partitionFor(transactionalId: string): number {
     return this.#topic.partitionFor(transactionalId);
@@ -394,10 +399,13 @@ export class TransactionCoordinator {
     return () => error;
   }
 
-  /** What is being written changes nothing here: the batch goes before the markers in any case. */
-  #verifyNow({ metadata }: Entry, request: AddRequest): Admission | 'wait' {
-    if (metadata !== null && isPrepared(metadata)) return 'wait';
-    return (topic, partition) => verifyPartition(metadata, request, topic, partition);
+  /**
+   * What is being written changes nothing here: the batch goes before the markers in any case. The
+   * answer is of the moment in which it is asked, so that none goes after them.
+   */
+  #verifyNow(entry: Entry, request: AddRequest): Admission | 'wait' {
+    if (entry.metadata !== null && isPrepared(entry.metadata)) return 'wait';
+    return (topic, partition) => verifyPartition(entry.metadata, request, topic, partition);
   }
 
   /** Resolves when the id is not busy any more, or after `ms`. */

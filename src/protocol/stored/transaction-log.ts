@@ -29,5 +29,6 @@ export const transactionLogValue = stored({
     transactionStartTimestampMs: int64(),
     clientTransactionVersion: int16({ versions: '1+', tag: 2, default: 0 }),
     nextProducerEpoch: int16({ versions: '1+', tag: 3, default: -1 }),
+    nextProducerEpoch: int16({ versions: '1+', tag: 3, default: -1 }),
   },
 });

@@ -1,4 +1,5 @@
 import t from 'tap';
+import { features } from '#src/broker/features.js';
 import { servedApis } from '#src/broker/handler.js';
 import { allHandlers } from '#src/broker/handlers/all.js';
 import { errorCodes } from '#src/protocol/error-codes.js';
@@ -41,7 +42,13 @@ t.test(
           ({ key, versions }) => `${hex(key)}${hex(versions.min)}${hex(versions.max)}00`,
         );
         const count = (served.length + 1).toString(16).padStart(2, '0');
-        t.equal(body.toString('hex'), `0000${count}${apis.join('')}0000000000`);
+        const start = `0000${count}${apis.join('')}00000000`;
+        t.equal(body.toString('hex').slice(0, start.length), start);
+        // Tagged: features that clients may read (none before 4 begins at 0), their epoch, those in force.
+        const tags = body.subarray(start.length / 2);
+        t.equal(tags[0], version === 3 ? 2 : 3);
+        const named = features.filter(({ name }) => tags.includes(name));
+        t.equal(named.length, features.length);
       } else {
         // error 35, then one entry: ApiVersions 0-4, all in the form of version 0
         t.equal(body.toString('hex'), '0023' + '00000001' + '0012' + '0000' + '0004');

@@ -50,15 +50,3 @@ t.test('an idempotent producer writes; a repeated batch is written once', async 
     errorCode: errorCodes.OUT_OF_ORDER_SEQUENCE_NUMBER,
   });
 });
-
-t.test('a transactional id is refused for good', async (t) => {
-  const client = await connectTo(t, await startBroker(t));
-  const ask = async (transactionalId: string) =>
-    client.request(initProducerId, 4, { transactionalId, transactionTimeoutMs: 60_000 });
-  t.match(await ask('t'), {
-    errorCode: errorCodes.TRANSACTIONAL_ID_AUTHORIZATION_FAILED,
-    producerId: -1,
-    producerEpoch: -1,
-  });
-  t.match(await ask(''), { errorCode: errorCodes.INVALID_REQUEST });
-});
