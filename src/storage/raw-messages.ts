@@ -19,7 +19,11 @@ export interface RawMessage {
 /** Records that have no value, which `appendRaw` does not write, are empty payloads. */
 export async function* rawMessages(batches: BatchReader): AsyncGenerator<RawMessage, undefined> {
   for await (const batch of batches) {
-    for (const { offset, value } of batch) yield { offset, payload: value ?? EMPTY };
+    for (const { offset, value } of batch) {
+      yield { offset, payload: value ?? EMPTY };
+      // Closed between two steps: what is left of the batch is gone.
+      if (!batch.isValid) return;
+    }
   }
 }
 

@@ -41,6 +41,11 @@ export class StoredBatch implements Iterable<RecordView> {
     this.#to = to;
   }
 
+  /** Until its reader takes the next step or is closed; a copy for ever. */
+  get isValid(): boolean {
+    return this.#valid;
+  }
+
   /** The whole batch as it is on the disk and on the wire. A view. */
   get bytes(): Uint8Array {
     return this.#bytes().subarray(this.#position, this.#position + this.#size);
