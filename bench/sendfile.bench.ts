@@ -167,6 +167,7 @@ async function serveOurs(mode: 'sendfile' | 'copy', path: string): Promise<numbe
         fd,
         position,
         length,
+        intactLength: length,
         copyTo: (target, at, from, count) => readSync(fd, target, at, count, position + from),
         retain() {},
         release() {},

@@ -21,8 +21,13 @@ export interface FileSlice {
   /** In bytes, > 0. */
   readonly length: number;
   /**
+   * Bytes, from the first on, that are still those it was made of: fewer once the file was cut, also when
+   * others were appended since. Whoever sends by descriptor asks before each call.
+   */
+  readonly intactLength: number;
+  /**
    * Copies bytes [from, from + length) of the slice into `target` at `targetOffset`; answers how
-   * many were there, fewer only if the file was cut short meanwhile. Throws a MillraceError on EIO.
+   * many were there, fewer only if the file was cut meanwhile. Throws a MillraceError on EIO.
    */
   copyTo(target: Uint8Array, targetOffset: number, from: number, length: number): number;
   /** Adds a holder; each holder calls `release` once. */

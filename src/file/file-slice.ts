@@ -7,7 +7,12 @@
  *
  * A slice fixes its file, position and length when it is made (R14): what is appended, truncated or
  * unlinked later does not change which bytes it promises. If bytes are missing when it is sent, the
- * sender closes its connection.
+ * sender closes its connection. Bytes that were cut are missing for good, also when others take their
+ * place (KAFKA-18723):
+ *
+ *     slice    |-------- a | b | c ----|      made
+ *     cut          | a |                      intact: a
+ *     append       | a | d | e |              still a: d is of another history
  */
 
 import { assert } from '../base/assert.js';
@@ -19,6 +24,12 @@ export class SharedFile {
   readonly file: EnvFile;
   #holderCount = 1;
   #onIdle: (() => void)[] = [];
+  /**
+   * Cuts since there were slices; each entry is the lowest end of its cut and of those after it. Empty
+   * again when no slice is left.
+   */
+  #cuts: number[] = [];
+  #sliceCount = 0;
 
   constructor(file: EnvFile) {
     this.file = file;
@@ -48,7 +59,36 @@ export class SharedFile {
 
   /** A slice with one holder: the caller. */
   slice(position: number, length: number): FileSlice {
-    return new SharedFileSlice(this, position, length);
+    const slice = new SharedFileSlice(this, position, length);
+    this.#sliceCount++;
+    return slice;
+  }
+
+  releaseSlice(): void {
+    if (--this.#sliceCount === 0) this.#cuts = [];
+    this.release();
+  }
+
+  /** The file is about to end at `position`: what slices made before have beyond it is no longer theirs. */
+  cut(position: number): void {
+    if (this.#sliceCount === 0) return;
+    const cuts = this.#cuts;
+    for (let i = cuts.length - 1; i >= 0 && (cuts[i] as number) > position; i--) cuts[i] = position;
+    cuts.push(position);
+  }
+
+  get hasSlices(): boolean {
+    return this.#sliceCount > 0;
+  }
+
+  /** How many cuts there were. */
+  get cutCount(): number {
+    return this.#cuts.length;
+  }
+
+  /** What was there when there had been `cutCount` cuts is there below this position. */
+  intactEnd(cutCount: number): number {
+    return this.#cuts[cutCount] ?? Number.POSITIVE_INFINITY;
   }
 
   /** Settles when the descriptor is closed: no slice of it is on its way any more. */
@@ -63,6 +103,7 @@ class SharedFileSlice implements FileSlice {
   readonly position: number;
   readonly length: number;
   #owner: SharedFile;
+  #cutCount: number;
   #holderCount = 1;
 
   constructor(owner: SharedFile, position: number, length: number) {
@@ -72,13 +113,21 @@ class SharedFileSlice implements FileSlice {
     this.position = position;
     this.length = length;
     this.#owner = owner;
+    this.#cutCount = owner.cutCount;
     owner.retain();
+  }
+
+  get intactLength(): number {
+    const end = this.#owner.intactEnd(this.#cutCount);
+    return Math.max(0, Math.min(this.length, end - this.position));
   }
 
   copyTo(target: Uint8Array, targetOffset: number, from: number, length: number): number {
     assert(this.#holderCount > 0, 'slice used after release');
     assert(from >= 0 && length >= 0 && from + length <= this.length, 'outside the slice');
-    return this.#owner.file.pread(target, targetOffset, length, this.position + from);
+    const count = Math.min(length, this.intactLength - from);
+    if (count <= 0) return 0;
+    return this.#owner.file.pread(target, targetOffset, count, this.position + from);
   }
 
   retain(): void {
@@ -88,6 +137,6 @@ class SharedFileSlice implements FileSlice {
 
   release(): void {
     assert(this.#holderCount > 0, 'slice released twice');
-    if (--this.#holderCount === 0) this.#owner.release();
+    if (--this.#holderCount === 0) this.#owner.releaseSlice();
   }
 }

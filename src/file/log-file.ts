@@ -133,9 +133,20 @@ export class LogFile {
     if (end > this.#zerosEnd) this.#zerosEnd = end;
   }
 
+  /** Bytes of it are on their way. */
+  get hasSlices(): boolean {
+    return this.#shared.hasSlices;
+  }
+
+  /** The file was cut at `position` by way of another LogFile: slices of this one fall short too. */
+  noteCut(position: number): void {
+    this.#shared.cut(position);
+  }
+
   /** Cuts the tail off. Slices of what is cut fall short. Not synced. */
   truncate(size: number): void {
     assert(this.#open && size >= 0 && size <= this.#size, 'truncate within the file');
+    this.#shared.cut(size);
     this.#cut(size);
     this.#size = size;
   }

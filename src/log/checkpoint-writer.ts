@@ -56,9 +56,8 @@ export class CheckpointWriter {
       const { log } = entry;
       const kept = before.recoveryPoints.get(name) ?? OFFSET_ZERO;
       recoveryPoints.set(name, points.get(entry) ?? kept);
-      if (log.logStartOffset > log.firstSegmentOffset) {
-        logStartOffsets.set(name, log.logStartOffset);
-      }
+      // Also where no segment is below it: of those that were renamed the old names may come back.
+      if (log.logStartOffset > 0) logStartOffsets.set(name, log.logStartOffset);
       highWatermarks.set(name, log.highWatermark);
     }
     for (const name of this.#absent()) {

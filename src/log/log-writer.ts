@@ -49,8 +49,8 @@ import {
 import { encodeProducerSnapshot } from './producer-snapshot.js';
 import type { KeptBatch, ProducerState } from './producer-state.js';
 import type { AppendResult } from './results.js';
-import { storedForm } from './stored-form.js';
 import { countUntilRoll } from './roll-point.js';
+import { storedForm } from './stored-form.js';
 import type { LogConfig } from './topic-config.js';
 import type { TransactionLog } from './transaction-log.js';
 
@@ -396,17 +396,36 @@ export class LogWriter {
       assert(pending.baseOffset === logEnd, 'appends are written in order');
       logEnd = (pending.lastOffset + 1) as Offset;
       this.#unflushedCount += pending.recordsCount;
-      this.#noteEpoch(pending);
-      if (pending.transaction !== 'none') this.#noteTransaction(pending);
     }
+    this.#note(run);
     const { logStartOffset, lastStableOffset, highWatermark } = this.#offsets;
     this.#offsets.move(logStartOffset, lastStableOffset, highWatermark, logEnd);
+    if (this.#stopped !== null) {
+      // A file beside the log has failed, and everything else was answered.
+      const refused = this.#storageError(this.#stopped);
+      for (const pending of run) pending.resolve(refused);
+      return;
+    }
     if (this.#syncing !== null || this.#unflushedCount >= this.#config.flushMessages) {
       for (const pending of run) this.#unsynced.push(pending);
       this.#syncing ??= this.#sync();
     } else {
       this.#armFlushTimer();
       this.#answer(run, logEnd);
+    }
+  }
+
+  /** What the batches mean for epochs and transactions. An index of an earlier run may be unreadable. */
+  #note(run: readonly PendingAppend[]): void {
+    try {
+      for (const pending of run) {
+        if (pending.bytes === null) continue;
+        this.#noteEpoch(pending);
+        if (pending.transaction !== 'none') this.#noteTransaction(pending);
+      }
+    } catch (error) {
+      if (!(error instanceof MillraceError)) throw error;
+      this.failed(error);
     }
   }
 

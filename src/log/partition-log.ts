@@ -212,11 +212,6 @@ export class PartitionLog implements AsyncDisposable {
     for (const segment of this.#segments) segment.unloadIfIdle();
   }
 
-  /** Base offset of the oldest segment; may be below the log start offset. */
-  get firstSegmentOffset(): Offset {
-    return this.#segments.first?.baseOffset ?? this.#offsets.logStartOffset;
-  }
-
   /** Below it offsets are in sealed segments. */
   get activeSegmentOffset(): Offset {
     return this.#segments.last?.baseOffset ?? this.#offsets.logEndOffset;
@@ -426,11 +421,15 @@ export class PartitionLog implements AsyncDisposable {
     }
     if (offset >= logEndOffset) return logEndOffset;
     await this.#writer.pause();
+    let touched = false;
     try {
       const { stopped } = this.#writer;
       if (stopped !== null) throw new MillraceError(stopped, { code: 'LOG_OFFLINE' });
       this.#truncations++;
-      const end = await truncateLog(this.#truncateOptions(), offset as Offset);
+      const touches = (): void => {
+        touched = true;
+      };
+      const end = await truncateLog({ ...this.#truncateOptions(), touches }, offset as Offset);
       const highWatermark = Math.min(this.#offsets.highWatermark, end) as Offset;
       // A batch goes as a whole, also where the log started in the middle of it.
       const start = Math.min(logStartOffset, end) as Offset;
@@ -439,14 +438,15 @@ export class PartitionLog implements AsyncDisposable {
       this.#offsets.move(start, lastStable, highWatermark, end);
       return end;
     } catch (error) {
-      this.#writer.fail(error);
+      if (touched) this.#writer.fail(error);
+      else this.#writer.failed(error);
       throw error;
     } finally {
       this.#writer.resume();
     }
   }
 
-  #truncateOptions(): TruncateLogOptions {
+  #truncateOptions(): Omit<TruncateLogOptions, 'touches'> {
     const { env, dir, checkpoint } = this.#options;
     return {
       env,

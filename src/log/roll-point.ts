@@ -1,5 +1,6 @@
 /** Where a queue of appends leaves the active segment for the next one. */
 
+import { MillraceError } from '../base/errors.js';
 import { rollReason } from '../segment/roll-policy.js';
 import type { Segment } from '../segment/segment.js';
 import type { PendingAppend } from './pending-append.js';
@@ -21,7 +22,8 @@ export function countUntilRoll(
   if (!active.appendable) return 0;
   const { segmentBytes } = config;
   const segmentMs = segmentMsMax(config);
-  let { size, firstTimestampMs } = active;
+  let { size } = active;
+  let firstTimestampMs = firstTimestampOf(active);
   let count = 0;
   for (const pending of queue) {
     if (pending.bytes !== null) {
@@ -46,4 +48,14 @@ export function countUntilRoll(
     count++;
   }
   return count;
+}
+
+/** -1: none, or it cannot be read: then the age of the file decides. */
+function firstTimestampOf(active: Segment): number {
+  try {
+    return active.firstTimestampMs;
+  } catch (error) {
+    if (!(error instanceof MillraceError)) throw error;
+    return -1;
+  }
 }

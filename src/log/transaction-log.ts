@@ -99,13 +99,18 @@ export class TransactionLog {
     this.state.begin(producerId, firstOffset);
   }
 
-  /** A marker was written at `offset` into `segment`. Never throws: what is not written is retried. */
+  /**
+   * A marker was written at `offset` into `segment`. What cannot be written is retried. Throws an I/O
+   * error where the index of an earlier run cannot be read: the caller takes the log offline.
+   */
   end(producerId: number, offset: number, type: 'commit' | 'abort', segment: Segment): void {
     this.#hasTransactions = true;
     const ended = this.state.end(producerId, offset);
     if (ended === null || type === 'commit') return;
     const index = this.#indexOf(segment.baseOffset);
     this.#list(segment.baseOffset);
+    // Made anew from the log just now: the marker was there already.
+    if (index.entries[index.entries.length - 1]?.lastOffset === offset) return;
     this.#unsynced.add(index);
     try {
       index.append({ producerId, ...ended, lastOffset: offset });

@@ -7,7 +7,8 @@
  *     the segment with the offset cut, synced
  *     snapshots above the end removed, epochs, transactions and producers brought back to the end
  *
- * The caller holds off appends and maintenance. After an error the log is in doubt: it goes offline.
+ * The caller holds off appends and maintenance. After an error the log goes offline; if its files were
+ * touched by then it is in doubt, and is not read either.
  */
 
 import { setImmediate as yieldToLoop } from 'node:timers/promises';
@@ -38,6 +39,8 @@ export interface TruncateLogOptions {
   readonly flusher: LogFlusher;
   /** Makes the recovery point durable, and that nothing at or above the offset is compacted. */
   readonly checkpoint: (truncatedTo: Offset) => Promise<void>;
+  /** The files are no longer what they were: after an error the log is in doubt. */
+  readonly touches: () => void;
   /** A segment was renamed: it is unlinked later. */
   readonly onDeleted: (segment: Segment) => void;
 }
@@ -50,6 +53,7 @@ export async function truncateLog(options: TruncateLogOptions, offset: Offset): 
   await flusher.idle();
   flusher.truncateTo(target.baseOffset);
   await options.checkpoint(target.baseOffset);
+  options.touches();
   for (let last = segments.last; last !== null && last !== target; last = segments.last) {
     last.renameDeleted();
     // One by one: of renames in no order, a crash could leave a hole.

@@ -119,7 +119,11 @@ export class SendfileWriter extends ResponseWriter {
   /** One piece of the slice at the head. */
   #sendSlice(slice: FileSlice): number {
     const position = slice.position + this.headSent;
-    const length = Math.min(slice.length - this.headSent, SEND_TURN_BYTES);
+    const length = Math.min(slice.intactLength - this.headSent, SEND_TURN_BYTES);
+    if (length <= 0) {
+      this.failShort();
+      return STOP;
+    }
     if (!this.#isResident(slice, position, length)) return STOP;
     const sent = this.#handle.sendfile(slice.fd, position, length);
     if (sent < 0) return this.#stop(sent, 'sendfile');

@@ -74,6 +74,8 @@ export class Segment implements AsyncDisposable {
   #nextBaseOffset: Offset | null;
   /** Null: not read yet. */
   #firstTimestampMs: number | null = null;
+  /** The one by which it was read while it was sealed; there may be slices of it. */
+  #former: LogFile | null = null;
   #createdMs: number;
   #times: TimeSearch;
   #tail = new TailCache();
@@ -345,6 +347,7 @@ export class Segment implements AsyncDisposable {
     const log = this.#openLog();
     const cut = log.size - batch.position;
     log.truncate(batch.position);
+    this.#former?.noteCut(batch.position);
     this.#earlier.cut(batch.position);
     this.#nextOffset = batch.baseOffset;
     this.#tail.clear();
@@ -366,6 +369,7 @@ export class Segment implements AsyncDisposable {
     assert(this.#open, 'activate a closed segment');
     if (this.#active) return;
     this.#load();
+    this.#former = this.#log;
     this.#log?.close();
     this.#files.removeChecksums();
     this.#log = LogFile.open(this.#options.env, this.#files.path('log'), 'update');
@@ -420,7 +424,7 @@ export class Segment implements AsyncDisposable {
     const used = this.#used;
     this.#used = false;
     if (used || this.#active || !this.#open || this.#locator.damaged.length > 0) return;
-    if (this.#log !== null && (this.#log.syncing || this.poisoned)) return;
+    if (this.#log !== null && (this.#log.syncing || this.#log.hasSlices || this.poisoned)) return;
     this.#size = this.size;
     this.#indexes.unload();
     this.#locator.release();

@@ -116,7 +116,7 @@ export class PartitionModel {
 
   /** Offsets below are gone at `moment`. */
   trimmedStart(moment: number): number {
-    return largest(this.#trims, moment, (mark) => mark.value);
+    return risesAndFalls(this.#trims, this.#ends, moment);
   }
 
   startMayRise(moment: number, offset: number): void {
@@ -125,15 +125,7 @@ export class PartitionModel {
 
   /** Every offset below was called durable before `moment`. */
   durableEnd(moment: number): number {
-    let end = 0;
-    const marks = [
-      ...this.#durable.map((mark) => ({ ...mark, cuts: false })),
-      ...this.#ends.map((mark) => ({ ...mark, cuts: true })),
-    ].sort((a, b) => a.moment - b.moment);
-    for (const { moment: at, value, cuts } of marks) {
-      if (at <= moment) end = cuts ? Math.min(end, value) : Math.max(end, value);
-    }
-    return end;
+    return risesAndFalls(this.#durable, this.#ends, moment);
   }
 
   /** Offsets from here on have to be there at `moment`. */
@@ -185,6 +177,19 @@ export class PartitionModel {
     if (this.deleteAnswered <= moment || this.createAsked > moment) return 'no';
     return this.createAnswered <= moment && this.deleteAsked > moment ? 'yes' : 'maybe';
   }
+}
+
+/** A bound that some marks raise, and a truncation lowers, in the order in which they came. */
+function risesAndFalls(rises: readonly Mark[], falls: readonly Mark[], moment: number): number {
+  const marks = [
+    ...rises.map((mark) => ({ ...mark, cuts: false })),
+    ...falls.map((mark) => ({ ...mark, cuts: true })),
+  ].sort((a, b) => a.moment - b.moment);
+  let bound = 0;
+  for (const { moment: at, value, cuts } of marks) {
+    if (at <= moment) bound = cuts ? Math.min(bound, value) : Math.max(bound, value);
+  }
+  return bound;
 }
 
 function largest(marks: readonly Mark[], moment: number, of: (mark: Mark) => number): number {

@@ -257,7 +257,7 @@ async function compactionOfTransactions(world: World): Promise<void> {
   }
 }
 
-const compacted = {
+export const compacted = {
   cleanupDelete: false,
   cleanupCompact: true,
   minCleanableDirtyRatio: 0,

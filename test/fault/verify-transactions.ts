@@ -205,7 +205,7 @@ function keyOf({ index, attempt }: Served): string | undefined {
 }
 
 /** Base offsets of the batches, of a compacted topic of the records, that read_committed answers. */
-function visibleOffsets(log: PartitionLog): number[] | string {
+export function visibleOffsets(log: PartitionLog): number[] | string {
   const { logStartOffset, lastStableOffset } = log;
   const seen: number[] = [];
   for (let at: number = logStartOffset; at < lastStableOffset; ) {

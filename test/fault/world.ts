@@ -144,9 +144,7 @@ export class World {
     await manager.close();
     this.#manager = null;
     this.#process?.kill();
-    for (const log of logs) {
-      this.model.current(log.topic)?.durableBelow(this.disk.moment, log.recoveryPoint);
-    }
+    this.#takeAtWord(logs);
   }
 
   log(topic: string): PartitionLog {
@@ -381,8 +379,13 @@ export class World {
   /** Takes the logs at their word: what they call durable has to be. */
   sample(): void {
     if (this.#manager === null) return;
-    for (const log of this.#manager.logs()) {
-      this.model.current(log.topic)?.durableBelow(this.disk.moment, log.recoveryPoint);
+    this.#takeAtWord(this.#manager.logs());
+  }
+
+  #takeAtWord(logs: readonly PartitionLog[]): void {
+    for (const { topicId, recoveryPoint } of logs) {
+      const partition = this.model.partitions.find((one) => one.topicId === topicId);
+      partition?.durableBelow(this.disk.moment, recoveryPoint);
     }
   }
 

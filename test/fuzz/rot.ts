@@ -17,6 +17,7 @@ import { seededRandom } from '#src/base/random.js';
 import type { PartitionLog } from '#src/log/partition-log.js';
 import { BatchBuilder } from '#src/record/batch-builder.js';
 import { baseOffsetOf, lastOffsetOf, producerIdOf, sizeOf } from '#src/record/batch-view.js';
+import { visibleOffsets } from '../fault/verify-transactions.js';
 import { DATA_DIR, LEADER_EPOCH, openManager, START_MS } from '../fault/world.js';
 import { type DiskImage, type FileImage, imageOf } from '../support/disk-image.js';
 import { SimulatedDisk } from '../support/simulated-disk.js';
@@ -42,6 +43,8 @@ interface Answers {
   readonly batches: ReadonlyMap<number, Uint8Array>;
   readonly corrupt: boolean;
   readonly nextOffset: number;
+  /** Base offsets of what a read_committed consumer is given; null: an error. */
+  readonly committed: readonly number[] | null;
   /** Start, times, epochs, topic id, whether a repeated batch is known. */
   readonly others: string;
 }
@@ -54,6 +57,7 @@ export type Finding =
   | { readonly kind: 'violation'; readonly what: string };
 
 const READ = { maxBytes: 1 << 20, minOneMessage: true, isolation: 'read_uncommitted' } as const;
+const CRC_COVERS_FROM = 21;
 const CORRUPT_STEPS_MAX = 100_000;
 
 /** Fields of a batch by position. */
@@ -143,7 +147,10 @@ export class RotBench {
     }
     for (const batch of this.#batches) {
       if (answers.batches.has(batch.baseOffset) || !intact.batches.has(batch.baseOffset)) continue;
-      if (!touches(rot, batch)) return `lost at ${batch.baseOffset}`;
+      if (!this.#mayTouch(rot, batch)) return `lost at ${batch.baseOffset}`;
+    }
+    for (const offset of answers.committed ?? []) {
+      if (!(intact.committed ?? []).includes(offset)) return `committed is ${offset}`;
     }
     // Without a recovery point the last batch may be one that was never acknowledged.
     const durableEnd = this.#mode === 'unclean' && isLog ? 0 : intact.nextOffset;
@@ -198,6 +205,9 @@ export class RotBench {
       if (at <= from) break;
     }
     const others: string[] = [`start ${logStartOffset}`, `topic id ${log.topicId}`];
+    const seen = visibleOffsets(log);
+    const committed = typeof seen === 'string' ? null : seen;
+    others.push(`stable ${log.lastStableOffset}`, `committed ${committed?.join() ?? seen}`);
     others.push(`largest time ${JSON.stringify(log.maxTimestampOffset())}`);
     for (const { baseOffset, bytes } of this.#batches) {
       const time = Number(new DataView(bytes.buffer, bytes.byteOffset).getBigInt64(35));
@@ -206,18 +216,35 @@ export class RotBench {
     }
     others.push(`repeat ${await this.#repeat(log)}`);
     const nextOffset = await appendOffset(log);
-    return { batches, corrupt: steps > 0, nextOffset, others: others.join('\n') };
+    return { batches, corrupt: steps > 0, nextOffset, committed, others: others.join('\n') };
   }
 
   /** What the last batch, sent again by its idempotent producer, is answered. */
   async #repeat(log: PartitionLog): Promise<string> {
     const last = this.#batches[this.#batches.length - 1];
-    const isOurs = this.#corpus.topic === this.#corpus.name;
+    const { isOurs } = this.#corpus;
     if (last === undefined || !isOurs || producerIdOf(last.bytes, 0) < 0) return 'not asked';
     const bytes = new Uint8Array(last.bytes);
     bytes.fill(0, 0, 8);
-    const result = await log.append(bytes, { leaderEpoch: LEADER_EPOCH, owned: true });
+    const options = { leaderEpoch: LEADER_EPOCH, owned: true, transactional: true };
+    const result = await log.append(bytes, options);
     return result.ok ? `${result.baseOffset} ${result.duplicate}` : result.error;
+  }
+
+  /**
+   * Whether a batch may be unreadable for it: the damaged one. Damage that only the checksum of its
+   * block shows may be in any batch of the block, which here is the whole segment.
+   */
+  #mayTouch(rot: RotCase, batch: StoredBatch): boolean {
+    if (touches(rot, batch)) return true;
+    if (rot.path !== batch.path || rot.kind === 'cut' || !this.#hasChecksums(rot.path))
+      return false;
+    const damaged = this.#batches.find((stored) => touches(rot, stored));
+    return damaged !== undefined && (rot.at >> 3) - damaged.position < CRC_COVERS_FROM;
+  }
+
+  #hasChecksums(logPath: string): boolean {
+    return this.#nodes.has(logPath.replace(/log$/, 'checksum'));
   }
 
   /** The entry of the list of what cannot be told that covers `problem`; null: none. */
@@ -251,13 +278,13 @@ export class RotBench {
     if (rot.kind === 'cut' || !problem.startsWith('altered')) return null;
     const batch = this.#batches.find((stored) => touches(rot, stored));
     if (batch === undefined) return null;
-    // A segment with checksums of its own hides nothing.
-    if (this.#nodes.has(batch.path.replace(/log$/, 'checksum'))) return null;
+    // A segment with checksums of its own hides nothing, unless it is checked as one that was torn.
+    if (this.#mode !== 'unclean' && this.#hasChecksums(batch.path)) return null;
     const field = fieldOf((rot.at >> 3) - batch.position);
     if (field === 'leader epoch') return '.log: leader epoch';
     const next = this.#batches[this.#batches.indexOf(batch) + 1];
     const isLastOfSegment = next?.path !== batch.path;
-    const isCompacted = this.#corpus.topic === 'compacted';
+    const isCompacted = this.#corpus.config.cleanupCompact;
     if (field !== 'base offset' || !(isLastOfSegment || isCompacted)) return null;
     return '.log: base offset of a batch that no batch follows closely';
   }

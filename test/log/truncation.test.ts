@@ -1,7 +1,9 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
+import type { FileSlice } from '#src/base/chunk.js';
 import { offset } from '#src/base/offset.js';
+import { seededRandom } from '#src/base/random.js';
 import {
   append,
   appended,
@@ -9,6 +11,7 @@ import {
   config,
   crashCopy,
   ioError,
+  NOW_MS,
   openLog,
   openManager,
   produced,
@@ -116,3 +119,43 @@ t.test('the log start offset is durable before it is answered', async (t) => {
   t.match(await log.deleteRecordsBefore(12), { ok: true, logStartOffset: 12 });
   t.match(log.read(12, READ), { ok: true, slice: null });
 });
+
+t.test(
+  'a slice never shows bytes of another history, wherever it is read again (R14)',
+  async (t) => {
+    const random = seededRandom(18723);
+    const log = await openLog(t, tempDir(t), { config: config({ segmentBytes: 900 }) });
+    const kept: { slice: FileSlice; before: Buffer }[] = [];
+    let values = 0;
+    let shortened = 0;
+    for (let round = 0; round < 120; round++) {
+      for (let i = random.below(6); i >= 0; i--) {
+        await appended(log, batch(1 + random.below(3), { timestamp: NOW_MS + values++ }));
+      }
+      const { logStartOffset, logEndOffset } = log;
+      for (let i = 0; i < 4; i++) {
+        const at = logStartOffset + random.below(logEndOffset - logStartOffset);
+        const read = log.read(at, { ...READ, maxBytes: 100 + random.below(600) });
+        if (!read.ok || read.slice === null) throw new Error('nothing to read');
+        const before = Buffer.alloc(read.slice.length);
+        t.equal(read.slice.copyTo(before, 0, 0, before.length), before.length);
+        kept.push({ slice: read.slice, before });
+      }
+      if (random.below(3) === 0) await log.truncateTo(Math.max(0, logEndOffset - random.below(15)));
+      // Some are read half before and half after a cut, as a slow consumer reads them.
+      for (const { slice, before } of kept) {
+        const from = random.below(before.length);
+        const now = Buffer.alloc(before.length - from);
+        const count = slice.copyTo(now, 0, from, now.length);
+        if (count < now.length) shortened++;
+        const same = before.subarray(from, from + count).equals(now.subarray(0, count));
+        if (!same) t.fail(`round ${round}: bytes of another history`);
+        if (count > 0 && slice.intactLength < from + count)
+          t.fail(`round ${round}: more than is intact`);
+      }
+      while (kept.length > 12) kept.shift()?.slice.release();
+    }
+    for (const { slice } of kept) slice.release();
+    t.ok(shortened > 20, `${shortened} fell short`);
+  },
+);

@@ -112,6 +112,10 @@ export class CountedSlice implements FileSlice {
     this.#file = file;
   }
 
+  get intactLength(): number {
+    return this.length;
+  }
+
   copyTo(target: Uint8Array, targetOffset: number, from: number, length: number): number {
     this.#check();
     return readSync(this.fd, target, targetOffset, length, this.position + from);

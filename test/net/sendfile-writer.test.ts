@@ -33,6 +33,7 @@ class MadeUpFile {
       fd,
       position,
       length,
+      intactLength: length,
       copyTo: (target, targetOffset, from, count) => {
         if (holderCount === 0) throw new Error('used after release');
         const there = Math.max(0, Math.min(count, this.size - position - from));

@@ -30,7 +30,15 @@ function bodyOf(chunks: readonly Chunk[]): { frame: Buffer; position: number } {
 }
 
 function slice(length: number): FileSlice {
-  return { fd: 3, position: 0, length, copyTo: () => 0, retain() {}, release() {} };
+  return {
+    fd: 3,
+    position: 0,
+    length,
+    intactLength: length,
+    copyTo: () => 0,
+    retain() {},
+    release() {},
+  };
 }
 
 t.test('records go out by reference, between the bytes around them', (t) => {

@@ -47,7 +47,6 @@ export function canFail(call: string, kind: FaultKind): boolean {
 }
 
 export interface FaultyEnvOptions {
-  readonly env: Env;
   /** Null: only counts. */
   readonly fault: Fault | null;
   /** Ends the process whose Env it is. */
@@ -59,7 +58,6 @@ export interface FaultyEnvOptions {
 export class FaultyEnv {
   /** Names of the calls so far. */
   readonly calls: string[] = [];
-  readonly env: Env;
   readonly #options: FaultyEnvOptions;
   #fault: Fault | null;
   #failing: string | null = null;
@@ -69,7 +67,27 @@ export class FaultyEnv {
   constructor(options: FaultyEnvOptions) {
     this.#options = options;
     this.#fault = options.fault;
-    this.env = this.#wrap(options.env);
+  }
+
+  /** Of one process; those of several, one after another, are counted through. */
+  wrap(inner: Env): Env {
+    const env: Env = {
+      open: (path, mode) => this.#wrapFile(this.#run('open', path, () => inner.open(path, mode))),
+      mkdir: (path) => this.#run('mkdir', path, () => inner.mkdir(path)),
+      readdir: (path) => this.#run('readdir', path, () => inner.readdir(path)),
+      rename: (from, to) => this.#run('rename', from, () => inner.rename(from, to)),
+      unlink: (path) => this.#run('unlink', path, () => inner.unlink(path)),
+      rmdir: (path) => this.#run('rmdir', path, () => inner.rmdir(path)),
+      stat: (path) => this.#run('stat', path, () => inner.stat(path)),
+      exists: (path) => this.#run('stat', path, () => inner.exists(path)),
+      syncDir: (path) => this.#runAsync('fsync', path, () => inner.syncDir(path)),
+      syncDirSync: (path) => this.#run('fsync', path, () => inner.syncDirSync(path)),
+      readFile: (path) => this.#run('read', path, () => inner.readFile(path)),
+      writeFileAtomic: (path, bytes) => writeFileAtomic(env, path, bytes),
+      writeFileAtomicSync: (path, bytes) => writeFileAtomicSync(env, path, bytes),
+      lockDir: (path) => this.#run('lock', path, () => inner.lockDir(path)),
+    };
+    return env;
   }
 
   /** The trouble is over: the disk was replaced, space was made. */
@@ -115,26 +133,6 @@ export class FaultyEnv {
     if (kind.startsWith('kill')) this.#options.kill();
     const errno = kind === 'short' ? 'ENOSPC' : kind.startsWith('kill') ? 'EIO' : kind;
     return new IoError(call, path, errno, new Error('injected'));
-  }
-
-  #wrap(inner: Env): Env {
-    const env: Env = {
-      open: (path, mode) => this.#wrapFile(this.#run('open', path, () => inner.open(path, mode))),
-      mkdir: (path) => this.#run('mkdir', path, () => inner.mkdir(path)),
-      readdir: (path) => this.#run('readdir', path, () => inner.readdir(path)),
-      rename: (from, to) => this.#run('rename', from, () => inner.rename(from, to)),
-      unlink: (path) => this.#run('unlink', path, () => inner.unlink(path)),
-      rmdir: (path) => this.#run('rmdir', path, () => inner.rmdir(path)),
-      stat: (path) => this.#run('stat', path, () => inner.stat(path)),
-      exists: (path) => this.#run('stat', path, () => inner.exists(path)),
-      syncDir: (path) => this.#runAsync('fsync', path, () => inner.syncDir(path)),
-      syncDirSync: (path) => this.#run('fsync', path, () => inner.syncDirSync(path)),
-      readFile: (path) => this.#run('read', path, () => inner.readFile(path)),
-      writeFileAtomic: (path, bytes) => writeFileAtomic(env, path, bytes),
-      writeFileAtomicSync: (path, bytes) => writeFileAtomicSync(env, path, bytes),
-      lockDir: (path) => this.#run('lock', path, () => inner.lockDir(path)),
-    };
-    return env;
   }
 
   #wrapFile(file: EnvFile): EnvFile {

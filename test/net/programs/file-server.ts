@@ -14,6 +14,7 @@ function sliceOf(position: number, length: number): FileSlice {
     fd,
     position,
     length,
+    intactLength: length,
     copyTo: (target, targetOffset, from, count) =>
       readSync(fd, target, targetOffset, count, position + from),
     retain() {},
