@@ -19,9 +19,9 @@ if (!existsSync(outfile) || statSync(outfile).mtimeMs < statSync(modules).mtimeM
     platform: 'node',
     format: 'esm',
     target: 'node20',
-    // Codecs are loaded when a batch needs one; they have binaries of their own.
+    // Loaded when they are first needed; codecs have binaries of their own.
     packages: 'bundle',
-    external: ['snappy', 'lz4-napi', '@bokuweb/zstd-wasm'],
+    external: ['snappy', 'lz4-napi', '@bokuweb/zstd-wasm', 're2js'],
     sourcemap: true,
     legalComments: 'inline',
     logLevel: 'warning',

@@ -38,6 +38,7 @@ import { offsetDeleteHandler } from './47-offset-delete.js';
 import { describeClusterHandler } from './60-describe-cluster.js';
 import { describeProducersHandler } from './61-describe-producers.js';
 import { describeTransactionsHandler } from './65-describe-transactions.js';
+import { listTransactionsHandler } from './66-list-transactions.js';
 import { listConfigResourcesHandler } from './74-list-config-resources.js';
 import { describeTopicPartitionsHandler } from './75-describe-topic-partitions.js';
 
@@ -79,6 +80,7 @@ export const allHandlers: readonly Handler[] = [
   describeClusterHandler,
   describeProducersHandler,
   describeTransactionsHandler,
+  listTransactionsHandler,
   listConfigResourcesHandler,
   describeTopicPartitionsHandler,
 ];

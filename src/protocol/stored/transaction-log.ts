@@ -29,6 +29,5 @@ export const transactionLogValue = stored({
     transactionStartTimestampMs: int64(),
     clientTransactionVersion: int16({ versions: '1+', tag: 2, default: 0 }),
     nextProducerEpoch: int16({ versions: '1+', tag: 3, default: -1 }),
-    nextProducerEpoch: int16({ versions: '1+', tag: 3, default: -1 }),
   },
 });

@@ -7,6 +7,7 @@ import { addPartitionsToTxn } from '#src/protocol/messages/24-add-partitions-to-
 import { writeTxnMarkers } from '#src/protocol/messages/27-write-txn-markers.js';
 import { describeProducers } from '#src/protocol/messages/61-describe-producers.js';
 import { describeTransactions } from '#src/protocol/messages/65-describe-transactions.js';
+import { listTransactions } from '#src/protocol/messages/66-list-transactions.js';
 import type { RawClient } from '../../support/raw-client.js';
 import {
   batchOf,
@@ -442,4 +443,36 @@ t.test('ApiVersions tells clients that transactions are of version 2', async (t)
       maxVersionLevel: 2,
     },
   );
+});
+
+t.test('ListTransactions: by state, producer, duration and pattern', async (t) => {
+  const { client } = await started(t);
+  const one = await initProducer(client, 'one');
+  const two = await initProducer(client, 'two');
+  t.equal(await addPartitions(client, two, 'a'), 0);
+  const list = async (filter: {
+    stateFilters?: string[];
+    producerIdFilters?: number[];
+    durationFilter?: number;
+    transactionalIdPattern?: string;
+  }) => {
+    const all = { stateFilters: [], producerIdFilters: [] };
+    const answer = await client.request(listTransactions, 2, { ...all, ...filter });
+    const ids = answer.transactionStates.map(({ transactionalId }) => transactionalId);
+    return { errorCode: answer.errorCode, unknown: answer.unknownStateFilters, ids };
+  };
+  const found = (...ids: string[]) => ({ errorCode: 0, unknown: [], ids });
+  t.same(await list({}), found('one', 'two'));
+  t.same(await list({ stateFilters: ['Ongoing'] }), found('two'));
+  t.same(await list({ stateFilters: ['Ongoing', 'Nothing'] }), {
+    ...found('two'),
+    unknown: ['Nothing'],
+  });
+  t.same(await list({ producerIdFilters: [one.producerId] }), found('one'));
+  t.same(await list({ durationFilter: 3_600_000 }), found('one'), 'nothing began: as in Kafka');
+  t.same(await list({ transactionalIdPattern: 't.*' }), found('two'));
+  t.same(await list({ transactionalIdPattern: '' }), found('one', 'two'));
+  t.match(await list({ transactionalIdPattern: '(' }), {
+    errorCode: errorCodes.INVALID_REGULAR_EXPRESSION,
+  });
 });
