@@ -52,14 +52,20 @@ function activeOf(dir: string): string {
 
 t.test('zeros ahead are no part of the log, and nothing is left of them at its end', async (t) => {
   const dir = tempDir(t);
-  const log = await openLog(t, dir, { config: synced });
+  const watched = new WatchedEnv();
+  const log = await openLog(t, dir, { config: synced, env: watched.env });
   await appendEach(log, 50);
   const path = activeOf(dir);
+  let beyondAtSync = -1;
+  watched.before = (call) => {
+    if (call === 'datasync') beyondAtSync = bytesBeyond(path);
+  };
   t.ok(bytesBeyond(path) > 0);
   t.equal(log.sizeInBytes, statSync(path).size - bytesBeyond(path));
   t.equal(readAll(log).length, 50);
   await log.close();
   t.equal(bytesBeyond(path), 0);
+  t.equal(beyondAtSync, 0, 'and the disk knows');
   const logger = keepingLogger();
   const again = await openLog(t, dir, { clean: true, recoveryPoint: offset(50), logger });
   t.same([again.logEndOffset, logger.lines], [50, []], 'a clean start trusts the size');

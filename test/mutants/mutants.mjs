@@ -15,6 +15,7 @@ const segment = 'test/segment/segment.test.ts';
 const segmentRecovery = 'test/segment/recovery.test.ts';
 const pure = 'test/segment/pure.test.ts';
 const logFile = 'test/file/log-file.test.ts';
+const zerosAhead = 'test/log/zeros-ahead.test.ts';
 const compaction = 'test/log/compaction.test.ts';
 const connection = 'test/net/connection.test.ts';
 
@@ -189,16 +190,45 @@ export const mutants = [
   {
     name: 'write error ignored',
     file: 'src/file/log-file.ts',
-    search: 'this.#undoWrite(error);',
-    replace: 'this.#undoWrite(error); this.#size += size; return;',
+    search: 'this.#undoWrite(error);\n      throw error;',
+    replace: 'this.#undoWrite(error); this.#size = end; return;',
     tests: [logFile, partitionLog],
   },
   {
     name: 'a write that failed is not cut off',
     file: 'src/file/log-file.ts',
-    search: 'this.#shared.file.truncate(this.#size);\n      this.#reservedEnd',
-    replace: 'this.#reservedEnd',
+    search: 'this.#cut(this.#size);\n    } catch (error) {\n      this.#poison = ',
+    replace: 'void this.#size;\n    } catch (error) {\n      this.#poison = ',
     tests: [logFile],
+  },
+  // Zeros ahead of appends
+  {
+    name: 'a segment with zeros gets a successor',
+    file: 'src/log/log-writer.ts',
+    search: 'if (sealed.trim()) sealed.flushSync();',
+    replace: '',
+    tests: [zerosAhead],
+  },
+  {
+    name: 'a close cuts zeros and does not sync',
+    file: 'src/log/log-writer.ts',
+    search: 'this.#closing ? flusher.flushTrimmed(logEndOffset) : flusher.flush(logEndOffset)',
+    replace: 'flusher.flush(logEndOffset)',
+    tests: [zerosAhead],
+  },
+  {
+    name: 'zeros over what was appended',
+    file: 'src/file/log-file.ts',
+    search: 'const from = this.#zerosEnd;',
+    replace: 'const from = Math.max(0, this.#zerosEnd - 40);',
+    tests: [logFile],
+  },
+  {
+    name: 'any torn tail is said to be zeros',
+    file: 'src/segment/check.ts',
+    search: 'this.#size - endOfData(file, position, this.#size)',
+    replace: 'this.#size - Math.min(position, endOfData(file, position, this.#size))',
+    tests: [zerosAhead, segmentRecovery],
   },
   {
     name: 'write goes on after EIO',
