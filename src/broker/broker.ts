@@ -32,6 +32,7 @@ import type { BrokerServices, ClientState } from './handler.js';
 import { allHandlers } from './handlers/all.js';
 import { advertisedAddress, formatAddress, type ServedListener } from './listeners.js';
 import { LiveBrokerConfig } from './live-config.js';
+import { ClientQuotas } from './quotas/client-quotas.js';
 import { makeTransactionCoordinator } from './transactions.js';
 
 /** Fetches that wait at a time, over all connections. */
@@ -157,6 +158,7 @@ export class Broker {
           random,
         }),
         delayedFetches: new DelayedOperations({ clock, countMax: DELAYED_FETCHES_MAX }),
+        quotas: clientQuotasOf(config, clock, controller),
         handlers: allHandlers,
       };
       for (const listener of config.listeners) servers.push(await listen(services, listener));
@@ -222,6 +224,26 @@ function defaultLogConfigOf(config: BrokerConfig): LogConfig {
   return derived.config;
 }
 
+function clientQuotasOf(
+  { values }: BrokerConfig,
+  clock: Clock,
+  { image }: Controller,
+): ClientQuotas {
+  const quotas = new ClientQuotas({
+    clock,
+    windows: {
+      count: values['quota.window.num'],
+      sizeMs: values['quota.window.size.seconds'] * 1000,
+    },
+    mutationWindows: {
+      count: values['controller.quota.window.num'],
+      sizeMs: values['controller.quota.window.size.seconds'] * 1000,
+    },
+  });
+  quotas.update(image);
+  return quotas;
+}
+
 async function listen(
   services: BrokerServices,
   listener: ServedListener,
@@ -246,9 +268,19 @@ async function listen(
           ? Number.POSITIVE_INFINITY
           : values['connections.max.idle.ms'],
     },
+    admit: (address) => services.quotas.admitsConnection(address.replace(/^::ffff:/, '')),
     newState: () => ({ listener, software: null }),
     handle: (connection, frame, owned) => dispatcher.handle(connection, frame, owned),
   });
   boundPort = server.port;
+  if (services.config instanceof LiveBrokerConfig) {
+    services.config.onChange(() => {
+      const { values: now } = services.config;
+      server.updateLimits({
+        connectionCountMax: now['max.connections'],
+        connectionCountPerAddressMax: now['max.connections.per.ip'],
+      });
+    });
+  }
   return server;
 }

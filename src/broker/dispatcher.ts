@@ -6,16 +6,20 @@
  * What no handler serves closes the connection, as Kafka does, but for ApiVersions: any version of it
  * is answered, since that is how a client finds out. A frame that cannot be decoded closes the
  * connection too, with one log line; the lines are bounded, so that a hostile peer cannot fill a disk.
+ *
+ * Client quotas are measured here: a client above its quota is told how long it is throttled, in an
+ * answer that leaves at once, and its connection takes no requests for so long (KIP-219).
  */
 
-import type { Chunk } from '../base/chunk.js';
-import { releaseChunks } from '../base/chunk.js';
+import { type Chunk, chunksSize, releaseChunks } from '../base/chunk.js';
 import type { Clock } from '../base/clock.js';
 import type { LogFields, Logger } from '../base/logger.js';
 import type { Connection } from '../net/connection.js';
 import { decodeRequest, encodeResponse } from '../protocol/codec.js';
 import { decodeRequestHeader, type RequestHeader } from '../protocol/headers.js';
 import type { ResponseInput } from '../protocol/infer.js';
+import { produce } from '../protocol/messages/00-produce.js';
+import { fetch } from '../protocol/messages/01-fetch.js';
 import { apiVersions } from '../protocol/messages/18-api-versions.js';
 import { ProtocolError } from '../protocol/protocol-error.js';
 import { type Api, inRange } from '../protocol/schema.js';
@@ -28,6 +32,7 @@ import {
   type RequestContext,
 } from './handler.js';
 import { unsupportedApiVersions } from './handlers/18-api-versions.js';
+import { ANONYMOUS } from './quotas/client-quotas.js';
 
 /** Log lines about bad requests, a minute. */
 const BAD_REQUEST_LINES_MAX = 60;
@@ -39,6 +44,13 @@ export interface DispatcherOptions {
   readonly broker: BrokerServices;
   /** This node's address as the client of `connection` is to be told it. */
   readonly advertised: (connection: ClientConnection) => RequestContext['advertised'];
+}
+
+/** What a request has used when its handler has answered. */
+interface UsedBefore {
+  readonly requestBytes: number;
+  /** Until the handler's first wait. */
+  readonly handledMs: number;
 }
 
 type Answer = readonly Chunk[] | null;
@@ -102,14 +114,19 @@ export class Dispatcher {
       owned,
       advertised: this.#advertised(connection),
     };
+    const startMs = this.#broker.quotas.active ? this.#broker.clock.monotonicMs() : 0;
     const answer = handler.handle(context, request as never);
+    const used: UsedBefore = {
+      requestBytes: frame.length,
+      handledMs: startMs === 0 ? 0 : this.#broker.clock.monotonicMs() - startMs,
+    };
     if (answer instanceof Promise) {
       return answer.then(
-        (settled) => this.#encode(connection, handler, header, settled),
+        (settled) => this.#encode(connection, handler, header, settled, used),
         (error: unknown) => this.#failed(connection, header, error),
       );
     }
-    return this.#encode(connection, handler, header, answer);
+    return this.#encode(connection, handler, header, answer, used);
   }
 
   #find(apiKey: number, version: number): Handler | undefined {
@@ -121,18 +138,52 @@ export class Dispatcher {
     { message }: Handler,
     header: RequestHeader,
     answer: HandlerAnswer<Api>,
+    used: UsedBefore,
   ): Answer {
-    if (answer === null) return null;
+    if (answer === null) {
+      this.#throttle(connection, header, used, 0, 0);
+      return null;
+    }
     if (answer === DISCONNECT) {
       this.#close(connection, header, 'a request without response failed');
       return null;
     }
     try {
-      return encodeResponse(message, header.apiVersion, header.correlationId, answer);
+      const { apiVersion, correlationId } = header;
+      const chunks = encodeResponse(message, apiVersion, correlationId, answer);
+      if (!this.#broker.quotas.active) return chunks;
+      const { throttleTimeMs: own = 0 } = answer as { readonly throttleTimeMs?: number };
+      const throttleTimeMs = this.#throttle(connection, header, used, chunksSize(chunks), own);
+      if (throttleTimeMs === own) return chunks;
+      // The same chunks of records again: none was given away.
+      return encodeResponse(message, apiVersion, correlationId, { ...answer, throttleTimeMs });
     } catch (error) {
       releaseSlices(answer);
       return this.#failed(connection, header, error);
     }
+  }
+
+  /** Records what the request used; answers for how long its client is throttled now. */
+  #throttle(
+    connection: ClientConnection,
+    { apiKey, clientId }: RequestHeader,
+    { requestBytes, handledMs }: UsedBefore,
+    responseBytes: number,
+    atLeastMs: number,
+  ): number {
+    const { quotas } = this.#broker;
+    if (!quotas.active) return 0;
+    const recordedMs = quotas.record(
+      { user: ANONYMOUS, clientId },
+      {
+        producedBytes: apiKey === produce.key ? requestBytes : 0,
+        fetchedBytes: apiKey === fetch.key ? responseBytes : 0,
+        handledMs,
+      },
+    );
+    const throttleMs = Math.max(atLeastMs, recordedMs);
+    if (throttleMs > 0) connection.throttle(throttleMs);
+    return throttleMs;
   }
 
   #failed(connection: ClientConnection, header: RequestHeader | null, error: unknown): null {

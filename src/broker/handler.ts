@@ -21,6 +21,7 @@ import type { BrokerConfig } from './config.js';
 import type { DelayedOperations } from './delayed-operations.js';
 import type { FetchSessionCache } from './fetch-sessions.js';
 import type { ServedListener } from './listeners.js';
+import type { ClientQuotas } from './quotas/client-quotas.js';
 
 /** What every handler works with. */
 export interface BrokerServices {
@@ -35,6 +36,7 @@ export interface BrokerServices {
   readonly transactions: TransactionCoordinator;
   readonly fetchSessions: FetchSessionCache;
   readonly delayedFetches: DelayedOperations;
+  readonly quotas: ClientQuotas;
   /** Every handler of this broker; ApiVersions shows it. */
   readonly handlers: readonly Handler[];
 }

@@ -45,6 +45,11 @@ export interface Connection<State = unknown> {
   readonly inFlightCount: number;
   /** Whether reading is stopped by a bound. */
   readonly paused: boolean;
+  /**
+   * Takes no more requests for so long; those in flight are answered. A later call counts if it ends
+   * later. For clients that are above their quota (KIP-219).
+   */
+  throttle(delayMs: number): void;
   /** Largest frame taken from now on; a listener that authenticates raises it after that. */
   setFrameBytesMax(bytes: number): void;
   /**

@@ -12,8 +12,8 @@
  *       +------- destroy(), error ---------+------------------------------------------+--> CLOSED
  *
  * It stops dispatching (and reading) while inFlightCountMax requests or inFlightBytesMax bytes of
- * them are with the handler, or outputBytesMax bytes or outputCountMax chunks wait to be sent; the
- * last two until they have halved.
+ * them are with the handler, or outputBytesMax bytes or outputCountMax chunks wait to be sent (the
+ * last two until they have halved), or while it is throttled.
  */
 
 import { assert, verifying } from '../base/assert.js';
@@ -97,6 +97,9 @@ export class ServerConnection<State>
   #frameSeen: boolean;
   #lastMoveMs: number;
   #deadline: Timer | null;
+  /** Ends the throttling; null: there is none. */
+  #throttling: Timer | null;
+  #throttledUntilMs: number;
   #closed: boolean;
   #closeListeners: Set<(error: Error | null) => void>;
 
@@ -134,6 +137,8 @@ export class ServerConnection<State>
     this.#closed = false;
     this.#closeListeners = new Set();
     this.#deadline = null;
+    this.#throttling = null;
+    this.#throttledUntilMs = 0;
     this.#setDeadline(limits.firstFrameMsMax);
     try {
       this.state = context.newState(this);
@@ -157,6 +162,20 @@ export class ServerConnection<State>
 
   get paused(): boolean {
     return this.#paused;
+  }
+
+  throttle(delayMs: number): void {
+    const { clock } = this.#context;
+    const untilMs = clock.monotonicMs() + delayMs;
+    if (this.#phase !== 'open' || untilMs <= this.#throttledUntilMs) return;
+    this.#throttledUntilMs = untilMs;
+    this.#throttling?.cancel();
+    this.#throttling = clock.setTimer(delayMs, () => {
+      this.#throttling = null;
+      this.#lastMoveMs = clock.monotonicMs();
+      this.#goOn();
+    });
+    this.#adjustReading();
   }
 
   setFrameBytesMax(bytes: number): void {
@@ -187,6 +206,7 @@ export class ServerConnection<State>
     this.#phase = 'closed';
     this.#error = error ?? null;
     this.#deadline?.cancel();
+    this.#throttling?.cancel();
     this.#decoder.close();
     this.#writer.destroy();
     for (let slot = this.#slots.shift(); slot !== undefined; slot = this.#slots.shift()) {
@@ -349,6 +369,7 @@ export class ServerConnection<State>
       bytes > limits.outputBytesMax * share || count > limits.outputCountMax * share;
     return (
       !this.#outputFull &&
+      this.#throttling === null &&
       this.#slots.size < limits.inFlightCountMax &&
       this.#inFlightBytes < limits.inFlightBytesMax
     );
@@ -412,7 +433,7 @@ export class ServerConnection<State>
     }
     const idleMs = clock.monotonicMs() - this.#lastMoveMs;
     // A request with its handler is not idleness; a response that the peer does not take is.
-    const waits = this.#slots.peek()?.done === false;
+    const waits = this.#slots.peek()?.done === false || this.#throttling !== null;
     if (idleMs >= limits.idleMsMax && !waits) this.#fail('info', 'idle', deadline('idle'));
     else this.#setDeadline(waits ? limits.idleMsMax : limits.idleMsMax - idleMs);
   }

@@ -33,6 +33,8 @@ export interface ListenOptions<State = undefined> {
   /** Makes `connection.state`; without it the state is undefined. */
   readonly newState?: (connection: Connection<State>) => State;
   readonly limits?: Partial<NetLimits>;
+  /** Asked for each new connection, after the limits; false turns it away. Default: all are taken. */
+  readonly admit?: (address: string) => boolean;
   readonly clock?: Clock;
   readonly logger?: Logger;
   /** Congestion control of accepted connections; null leaves the system's. Default 'cubic'. */
@@ -58,6 +60,7 @@ export class Server<State = undefined> {
   readonly #server: NetServer;
   readonly #context: ListenerContext<State>;
   readonly #counters: NetCounters;
+  readonly #admit: (address: string) => boolean;
   readonly #connections: Set<ServerConnection<State>>;
   readonly #countByAddress: Map<string, number>;
   #refusedLoggedMs: number;
@@ -93,6 +96,7 @@ export class Server<State = undefined> {
     this.port = address.port;
     this.#server = netServer;
     this.#counters = newNetCounters();
+    this.#admit = options.admit ?? (() => true);
     this.#connections = new Set();
     this.#countByAddress = new Map();
     this.#refusedLoggedMs = Number.NEGATIVE_INFINITY;
@@ -101,6 +105,13 @@ export class Server<State = undefined> {
     this.#setCongestion(options.congestion === undefined ? 'cubic' : options.congestion);
     netServer.on('connection', (accepted) => this.#onConnection(accepted));
     netServer.on('error', (error) => this.#refuse('accept failed', error.message));
+  }
+
+  /** Bounds that change at run time; connections that are there stay. */
+  updateLimits(
+    limits: Pick<NetLimits, 'connectionCountMax' | 'connectionCountPerAddressMax'>,
+  ): void {
+    Object.assign(this.#context.limits, limits);
   }
 
   get counters(): Readonly<NetCounters> {
@@ -186,6 +197,9 @@ export class Server<State = undefined> {
     } else if (count >= limits.connectionCountPerAddressMax) {
       accepted.destroy();
       this.#refuse('too many connections from one address', address);
+    } else if (!this.#admit(address)) {
+      accepted.destroy();
+      this.#refuse('connections come too fast', address);
     } else {
       this.#open(accepted, address, count);
     }

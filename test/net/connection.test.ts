@@ -398,3 +398,58 @@ t.test('localhost is the IPv4 one', async (t) => {
   t.equal(server.host, '127.0.0.1');
   t.ok(server.port > 0);
 });
+
+inEachMode('a throttled connection takes no requests until the time is over', async (t, mode) => {
+  const clock = new ManualClock();
+  const seen: string[] = [];
+  const server = await serve(t, {
+    ...mode.options,
+    clock,
+    handle: (connection, frame) => {
+      const key = Buffer.from(frame).toString();
+      seen.push(key);
+      if (key === 'slow down') connection.throttle(5000);
+      return [frameOf(`re ${key}`)];
+    },
+  });
+  const client = await Client.connect(t, server);
+  client.socket.write(Buffer.concat([frameOf('slow down'), frameOf('a'), frameOf('b')]));
+  t.equal(String(await client.response()), 're slow down', 'answered at once');
+  const connection = await connectionOf(server);
+  t.equal(connection.paused, true);
+  connection.throttle(1000);
+  clock.advance(4999);
+  await turn();
+  await turn();
+  t.same(seen, ['slow down'], 'a shorter time shortens nothing');
+  clock.advance(1);
+  t.equal(String(await client.response()), 're a');
+  t.equal(String(await client.response()), 're b');
+  connection.throttle(700_000);
+  clock.advance(650_000);
+  t.equal(connection.paused, true, 'throttled is not idle');
+  await connection.close();
+  t.equal(client.ended, true, 'and it closes in order');
+});
+
+inEachMode('who is not admitted is turned away, limits change at run time', async (t, mode) => {
+  let admitted = true;
+  const handle = () => [frameOf('ok')];
+  const server = await serve(t, { ...mode.options, handle, admit: () => admitted });
+  const first = await Client.connect(t, server);
+  first.send('a');
+  t.equal(String(await first.response()), 'ok');
+  admitted = false;
+  const second = await Client.connect(t, server);
+  await second.closed;
+  t.equal(server.counters.connectionsRefused, 1);
+  admitted = true;
+  server.updateLimits({ connectionCountMax: 1, connectionCountPerAddressMax: 1 });
+  const third = await Client.connect(t, server);
+  await third.closed;
+  t.equal(server.counters.connectionsRefused, 2);
+  server.updateLimits({ connectionCountMax: 5, connectionCountPerAddressMax: 5 });
+  const fourth = await Client.connect(t, server);
+  fourth.send('a');
+  t.equal(String(await fourth.response()), 'ok');
+});

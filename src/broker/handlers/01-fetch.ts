@@ -11,6 +11,7 @@ import { fetch } from '../../protocol/messages/01-fetch.js';
 import { type FetchAnswer, FetchAttempt } from '../fetch-attempt.js';
 import type { FetchPartition, FetchPlan } from '../fetch-sessions.js';
 import { handler, type RequestContext } from '../handler.js';
+import { ANONYMOUS } from '../quotas/client-quotas.js';
 
 type FetchRequest = RequestOf<typeof fetch>;
 
@@ -40,12 +41,19 @@ export const fetchHandler = handler({
 });
 
 function answer(
-  { broker, connection }: RequestContext,
+  { broker, connection, clientId }: RequestContext,
   request: FetchRequest,
   plan: FetchPlan,
   usesTopicIds: boolean,
 ): FetchAnswer | Promise<FetchAnswer> {
-  const maxBytes = Math.max(0, Math.min(request.maxBytes, broker.config.values['fetch.max.bytes']));
+  const maxBytes = Math.max(
+    0,
+    Math.min(
+      request.maxBytes,
+      broker.config.values['fetch.max.bytes'],
+      broker.quotas.fetchBytesMax({ user: ANONYMOUS, clientId }),
+    ),
+  );
   const attempt = new FetchAttempt({
     broker,
     plan,

@@ -9,6 +9,8 @@ import type { ElementOf, RequestOf, ResponseInput } from '../../protocol/infer.j
 import { createTopics } from '../../protocol/messages/19-create-topics.js';
 import { configAnswer } from '../config-answers.js';
 import { type BrokerServices, handler } from '../handler.js';
+import { ANONYMOUS, type MutationQuota } from '../quotas/client-quotas.js';
+import { replicasProblem } from '../replica-assignment.js';
 
 type TopicRequest = ElementOf<RequestOf<typeof createTopics>['topics']>;
 type TopicResponse = ElementOf<ResponseInput<typeof createTopics>['topics']>;
@@ -20,11 +22,17 @@ interface Refusal {
 
 const UNSET = -1;
 
+const QUOTA_EXCEEDED: Refusal = {
+  errorCode: errorCodes.THROTTLING_QUOTA_EXCEEDED,
+  errorMessage: 'The throttling quota has been exceeded.',
+};
+
 export const createTopicsHandler = handler({
   message: createTopics,
   versions: { min: 2, max: 7 },
   notes: 'One node: a replication factor above 1 is refused.',
-  async handle({ broker }, request) {
+  async handle({ broker, version, clientId }, request) {
+    const mutations = broker.quotas.mutations({ user: ANONYMOUS, clientId }, version >= 6);
     const counts = new Map<string, number>();
     for (const { name } of request.topics) counts.set(name, (counts.get(name) ?? 0) + 1);
     const topics: TopicResponse[] = [];
@@ -36,10 +44,10 @@ export const createTopicsHandler = handler({
               errorCode: errorCodes.INVALID_REQUEST,
               errorMessage: 'Duplicate topic name.',
             })
-          : await create(broker, asked, request.validateOnly),
+          : await create(broker, asked, request.validateOnly, mutations),
       );
     }
-    return { topics };
+    return { throttleTimeMs: mutations.throttleMs, topics };
   },
 });
 
@@ -47,6 +55,7 @@ async function create(
   broker: BrokerServices,
   asked: TopicRequest,
   validateOnly: boolean,
+  mutations: MutationQuota,
 ): Promise<TopicResponse> {
   const { name } = asked;
   if (name === '__cluster_metadata') {
@@ -58,11 +67,12 @@ async function create(
   const partitionCount = partitionCountOf(broker, asked);
   if (typeof partitionCount !== 'number') return refusal(name, partitionCount);
   const newTopic = { name, partitionCount, configs: configs.configs };
-  if (validateOnly) {
-    const problem = broker.controller.problemOf(newTopic);
-    if (problem === null) return success(broker, newTopic);
+  const problem = broker.controller.problemOf(newTopic);
+  if (problem !== null) {
     return refusal(name, { errorCode: errorCodes[problem.error], errorMessage: problem.message });
   }
+  if (validateOnly) return success(broker, newTopic);
+  if (!mutations.take(partitionCount)) return refusal(name, QUOTA_EXCEEDED);
   const result = await broker.controller.createTopic(newTopic);
   if (result.ok) return success(broker, newTopic, result.topic.id);
   return refusal(name, { errorCode: errorCodes[result.error], errorMessage: result.message });
@@ -87,11 +97,16 @@ function partitionCountOf(broker: BrokerServices, asked: TopicRequest): number |
   const { numPartitions, replicationFactor, assignments } = asked;
   const { values } = broker.config;
   if (assignments.length > 0) {
-    if (numPartitions !== UNSET || replicationFactor !== UNSET) {
+    const given =
+      numPartitions !== UNSET
+        ? 'numPartitions'
+        : replicationFactor !== UNSET
+          ? 'replication factor'
+          : null;
+    if (given !== null) {
       return {
         errorCode: errorCodes.INVALID_REQUEST,
-        errorMessage:
-          'Both assignments and a number of partitions or replicas were given, only one is allowed.',
+        errorMessage: `A manual partition assignment was specified, but ${given} was not set to -1.`,
       };
     }
     return assignedPartitionCount(broker, asked);
@@ -107,7 +122,7 @@ function partitionCountOf(broker: BrokerServices, asked: TopicRequest): number |
   if (replicas > 1) {
     return {
       errorCode: errorCodes.INVALID_REPLICATION_FACTOR,
-      errorMessage: `Replication factor: ${replicas} larger than available brokers: 1.`,
+      errorMessage: `Unable to replicate the partition ${replicas} time(s): The target replication factor of ${replicas} cannot be reached because only 1 broker(s) are registered.`,
     };
   }
   if (numPartitions < UNSET || numPartitions === 0) {
@@ -126,13 +141,11 @@ function assignedPartitionCount(
 ): number | Refusal {
   const partitions = new Set<number>();
   for (const { partitionIndex, brokerIds } of assignments) {
-    const wrong =
-      partitions.has(partitionIndex) || brokerIds.length !== 1 || brokerIds[0] !== nodeId;
-    if (wrong) {
-      return {
-        errorCode: errorCodes.INVALID_REPLICA_ASSIGNMENT,
-        errorMessage: `Partition ${partitionIndex} must be assigned once, to broker ${nodeId} alone.`,
-      };
+    const problem = partitions.has(partitionIndex)
+      ? `Found multiple manual partition assignments for partition ${partitionIndex}`
+      : replicasProblem(brokerIds, nodeId);
+    if (problem !== null) {
+      return { errorCode: errorCodes.INVALID_REPLICA_ASSIGNMENT, errorMessage: problem };
     }
     partitions.add(partitionIndex);
   }

@@ -6,6 +6,7 @@ import type { ElementOf, RequestOf, ResponseInput } from '../../protocol/infer.j
 import { deleteTopics } from '../../protocol/messages/20-delete-topics.js';
 import { UUID_ZERO } from '../../protocol/schema.js';
 import { type BrokerServices, handler } from '../handler.js';
+import { ANONYMOUS, type MutationQuota } from '../quotas/client-quotas.js';
 
 type TopicResponse = ElementOf<ResponseInput<typeof deleteTopics>['responses']>;
 
@@ -18,7 +19,7 @@ export const deleteTopicsHandler = handler({
   message: deleteTopics,
   versions: { min: 1, max: 6 },
   notes: '',
-  async handle({ broker, version }, request) {
+  async handle({ broker, version, clientId }, request) {
     const asked = askedTopics(version, request);
     if (!broker.config.values['delete.topic.enable']) {
       const errorCode =
@@ -27,6 +28,7 @@ export const deleteTopicsHandler = handler({
         responses: asked.map((one) => failure(one, errorCode, 'Topic deletion is disabled.')),
       };
     }
+    const mutations = broker.quotas.mutations({ user: ANONYMOUS, clientId }, version >= 5);
     const responses: TopicResponse[] = [];
     const done = new Set<string>();
     for (const one of asked) {
@@ -39,10 +41,10 @@ export const deleteTopicsHandler = handler({
       responses.push(
         repeats.length > 1
           ? failure(one, errorCodes.INVALID_REQUEST, 'Duplicate topic in the request.')
-          : await remove(broker, one),
+          : await remove(broker, one, mutations),
       );
     }
-    return { responses };
+    return { throttleTimeMs: mutations.throttleMs, responses };
   },
 });
 
@@ -51,7 +53,11 @@ function askedTopics(version: number, request: RequestOf<typeof deleteTopics>): 
   return request.topicNames.map((name) => ({ name, topicId: UUID_ZERO }));
 }
 
-async function remove(broker: BrokerServices, asked: Asked): Promise<TopicResponse> {
+async function remove(
+  broker: BrokerServices,
+  asked: Asked,
+  mutations: MutationQuota,
+): Promise<TopicResponse> {
   const { name, topicId } = asked;
   const byId = topicId !== UUID_ZERO;
   if (byId === (name !== null)) {
@@ -63,6 +69,10 @@ async function remove(broker: BrokerServices, asked: Asked): Promise<TopicRespon
     return byId
       ? failure(asked, errorCodes.UNKNOWN_TOPIC_ID, 'There is no topic with this id.')
       : failure(asked, errorCodes.UNKNOWN_TOPIC_OR_PARTITION, 'There is no topic with this name.');
+  }
+  if (!mutations.take(topic.partitionCount)) {
+    const text = 'The throttling quota has been exceeded.';
+    return failure(asked, errorCodes.THROTTLING_QUOTA_EXCEEDED, text);
   }
   try {
     const deleted = await controller.deleteTopic(topic.name);

@@ -6,6 +6,7 @@ import { errorCodes } from '../../protocol/error-codes.js';
 import type { ElementOf, RequestOf, ResponseInput } from '../../protocol/infer.js';
 import { createPartitions } from '../../protocol/messages/37-create-partitions.js';
 import { type BrokerServices, handler } from '../handler.js';
+import { ANONYMOUS, type MutationQuota } from '../quotas/client-quotas.js';
 import { replicasProblem } from '../replica-assignment.js';
 
 type TopicRequest = ElementOf<RequestOf<typeof createPartitions>['topics']>;
@@ -15,7 +16,8 @@ export const createPartitionsHandler = handler({
   message: createPartitions,
   versions: { min: 0, max: 3 },
   notes: '',
-  async handle({ broker }, { topics, validateOnly }) {
+  async handle({ broker, version, clientId }, { topics, validateOnly }) {
+    const mutations = broker.quotas.mutations({ user: ANONYMOUS, clientId }, version >= 3);
     const counts = new Map<string, number>();
     for (const { name } of topics) counts.set(name, (counts.get(name) ?? 0) + 1);
     const results: TopicResult[] = [];
@@ -24,10 +26,10 @@ export const createPartitionsHandler = handler({
       results.push(
         count > 1
           ? failure(name, errorCodes.INVALID_REQUEST, 'Duplicate topic name.')
-          : await grow(broker, asked, validateOnly),
+          : await grow(broker, asked, validateOnly, mutations),
       );
     }
-    return { results };
+    return { throttleTimeMs: mutations.throttleMs, results };
   },
 });
 
@@ -35,6 +37,7 @@ async function grow(
   broker: BrokerServices,
   asked: TopicRequest,
   validateOnly: boolean,
+  mutations: MutationQuota,
 ): Promise<TopicResult> {
   const { name, count } = asked;
   const topic = broker.controller.image.topic(name);
@@ -47,6 +50,10 @@ async function grow(
     if (countProblem !== null) return failure(name, errorCodes.INVALID_PARTITIONS, countProblem);
     const problem = assignmentsProblem(broker, topic, asked);
     if (problem !== null) return failure(name, errorCodes.INVALID_REPLICA_ASSIGNMENT, problem);
+    if (!validateOnly && !mutations.take(count - topic.partitionCount)) {
+      const text = 'The throttling quota has been exceeded.';
+      return failure(name, errorCodes.THROTTLING_QUOTA_EXCEEDED, text);
+    }
   }
   const result = await broker.controller.createPartitions(name, count, { validateOnly });
   return result.ok
