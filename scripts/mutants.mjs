@@ -8,16 +8,19 @@
 //     npm run mutants -- --named         the named tests alone, not the whole suite after them
 //     npm run mutants -- --jobs 1        (2) copies at work side by side
 //
-// For each fault: replace, compile that file with its types checked, run the named tests up to the
-// first that fails; if none does, the whole suite without the addon. A test that hangs has seen it.
-// First the named tests run without a fault: one that is red anyway proves nothing.
+// For each fault: replace, compile that file with its types checked (C++: that object, and a link), run
+// the named tests up to the first that fails; if none does, the whole suite without the addon. A test
+// that hangs has seen it. First the named tests run without a fault: one that is red anyway proves
+// nothing. Without a C++ compiler the faults of the addon are left out, and the table says so.
 
 import { execFileSync, spawn } from 'node:child_process';
 import {
+  copyFileSync,
   cpSync,
   mkdirSync,
   mkdtempSync,
   readdirSync,
+  renameSync,
   rmSync,
   symlinkSync,
   writeFileSync,
@@ -28,6 +31,7 @@ import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import ts from 'typescript';
 import { mutants as all } from '../test/mutants/mutants.mjs';
+import { NativeBuild } from '../test/mutants/native-build.mjs';
 
 const TEST_MS_MAX = 45_000;
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
@@ -40,7 +44,7 @@ const { values: options } = parseArgs({
     jobs: { type: 'string', default: '2' },
   },
 });
-const mutants = all.filter(({ name }) => new RegExp(options.only ?? '').test(name));
+let mutants = all.filter(({ name }) => new RegExp(options.only ?? '').test(name));
 const scratch = mkdtempSync(join(tmpdir(), 'millrace-mutants-'));
 const running = new Set();
 for (const signal of ['SIGINT', 'SIGTERM']) {
@@ -54,8 +58,15 @@ async function main() {
   const started = performance.now();
   const trees = [join(scratch, '0')];
   copyTree(trees[0]);
-  const compiler = new Compiler(trees[0]);
-  const planted = mutants.map((mutant) => ({ ...mutant, ...compiler.compile(mutant) }));
+  const native = await NativeBuild.make(trees[0]);
+  if (native === null) {
+    const left = mutants.filter(({ file }) => file.endsWith('.cc')).length;
+    if (left > 0) console.error(`SKIPPED ${left} faults of the addon: no C++ compiler`);
+    mutants = mutants.filter(({ file }) => !file.endsWith('.cc'));
+  }
+  const compiler = new Compiler(trees[0], native);
+  const planted = [];
+  for (const mutant of mutants) planted.push({ ...mutant, ...(await compiler.compile(mutant)) });
   const wrong = planted.filter(({ problem }) => problem !== undefined);
   for (const { name, problem } of wrong) console.error(`ERROR ${name}: ${problem}`);
   if (wrong.length > 0 || mutants.length === 0) return 1;
@@ -109,8 +120,7 @@ async function share(items, trees, work) {
 
 async function tryMutant(mutant, tree) {
   const started = performance.now();
-  const output = outputOf(tree, mutant.file);
-  writeFileSync(output, mutant.faulty);
+  plant(tree, mutant);
   let killer = null;
   try {
     for (const test of mutant.tests) {
@@ -121,7 +131,7 @@ async function tryMutant(mutant, tree) {
     }
     if (killer === null && !options.named) killer = await runSuite(tree);
   } finally {
-    writeFileSync(output, mutant.sound);
+    restore(tree, mutant);
   }
   // By another test than the named ones: only if that one is green without the fault.
   if (killer?.startsWith('(suite) ')) {
@@ -133,6 +143,23 @@ async function tryMutant(mutant, tree) {
     `${killer === null ? 'SURVIVED' : 'killed'} ${row.name} (${row.seconds} s)\n`,
   );
   return row;
+}
+
+function plant(tree, { file, faulty, addon }) {
+  if (addon === undefined) writeFileSync(outputOf(tree, file), faulty);
+  else replaceAddon(tree, addon);
+}
+
+function restore(tree, { file, sound, addon }) {
+  if (addon === undefined) writeFileSync(outputOf(tree, file), sound);
+  else replaceAddon(tree, `${NativeBuild.addonOf(tree)}.sound`);
+}
+
+/** By rename: what still runs keeps the one that it has loaded. */
+function replaceAddon(tree, addon) {
+  const path = NativeBuild.addonOf(tree);
+  copyFileSync(addon, `${path}.new`);
+  renameSync(`${path}.new`, path);
 }
 
 async function runSuite(tree) {
@@ -205,7 +232,7 @@ function outputOf(tree, file) {
   return join(tree, file.replace(/^src/, 'dist').replace(/\.ts$/, '.js'));
 }
 
-/** The tree as it is (or as committed), compiled, with the installed packages and the addon. */
+/** The tree as it is (or as committed), compiled, with the installed packages. */
 function copyTree(tree) {
   const git = (...args) => execFileSync('git', args, { cwd: root, maxBuffer: 2 ** 30 });
   if (options.head) {
@@ -217,7 +244,7 @@ function copyTree(tree) {
       cpSync(join(root, name), join(tree, name), { recursive: true, preserveTimestamps: true });
     }
   }
-  for (const name of ['node_modules', 'build']) symlinkSync(join(root, name), join(tree, name));
+  symlinkSync(join(root, 'node_modules'), join(tree, 'node_modules'));
   const tsc = join(root, 'node_modules/typescript/bin/tsc');
   const args = [tsc, '-b', 'tsconfig.json', 'test/tsconfig.json'];
   execFileSync(process.execPath, args, { cwd: tree, stdio: ['ignore', 'inherit', 'inherit'] });
@@ -226,13 +253,15 @@ function copyTree(tree) {
 /** Compiles one changed file at a time, with the types of all checked. */
 class Compiler {
   #tree;
+  #native;
   #service;
   #changed = '';
   #text = '';
   #version = 0;
 
-  constructor(tree) {
+  constructor(tree, native) {
     this.#tree = tree;
+    this.#native = native;
     const { config } = ts.readConfigFile(join(tree, 'tsconfig.json'), ts.sys.readFile);
     const parsed = ts.parseJsonConfigFileContent(config, ts.sys, tree);
     // Only what is asked for is emitted.
@@ -256,8 +285,8 @@ class Compiler {
     });
   }
 
-  /** The emitted file with and without the fault, or what is wrong with the entry. */
-  compile({ file, search, replace, tests }) {
+  /** The emitted file with and without the fault, or the addon with it, or what is wrong with the entry. */
+  async compile({ name, file, search, replace, tests }) {
     const path = join(this.#tree, file);
     const source = ts.sys.readFile(path);
     if (source === undefined) return { problem: `there is no ${file}` };
@@ -267,14 +296,13 @@ class Compiler {
       if (ts.sys.fileExists(join(this.#tree, test))) continue;
       return { problem: `there is no ${test}` };
     }
-    const faulty = this.#emit(
-      path,
-      source.replace(search, () => replace),
-    );
+    const text = source.replace(search, () => replace);
+    if (file.endsWith('.cc')) return this.#native.plant(file, text, name.replace(/\W+/g, '-'));
+    const faulty = this.#emit(path, text);
     const [diagnostic] = faulty.diagnostics;
     if (diagnostic !== undefined) {
-      const text = ts.flattenDiagnosticMessageText(diagnostic.messageText, ' ');
-      return { problem: `does not compile: ${text}` };
+      const reason = ts.flattenDiagnosticMessageText(diagnostic.messageText, ' ');
+      return { problem: `does not compile: ${reason}` };
     }
     const sound = this.#emit(path, source).code;
     // What is written here must be what the build writes, but for the fault.

@@ -14,8 +14,8 @@
 import type { Offset } from '../base/offset.js';
 import type { Env, EnvFile } from '../file/env.js';
 import { checkSegment } from './check.js';
+import { endOfData } from './scan.js';
 
-const ZEROS = Buffer.alloc(256 * 1024);
 /** So often its writer gets time to finish a batch. */
 const LOOKS_MAX = 5;
 
@@ -45,20 +45,9 @@ export async function appendedEnd({ wait, ...options }: AppendedEndOptions): Pro
     if (check.tailDamaged) return size;
     // Somebody writes: what was whole a moment ago is enough.
     const grew = found !== -1 && check.size > found;
-    if (grew || isZero(file, check.size, size)) return check.size;
+    if (grew || endOfData(file, check.size, size) === check.size) return check.size;
     if (look === LOOKS_MAX) return size;
     found = check.size;
     await wait();
   }
-}
-
-function isZero(file: EnvFile, from: number, end: number): boolean {
-  const window = Buffer.allocUnsafe(Math.min(ZEROS.length, Math.max(0, end - from)));
-  for (let at = from; at < end; ) {
-    const size = file.pread(window, 0, Math.min(window.length, end - at), at);
-    if (size === 0) return true;
-    if (!window.subarray(0, size).equals(ZEROS.subarray(0, size))) return false;
-    at += size;
-  }
-  return true;
 }

@@ -6,6 +6,8 @@
 import {
   appendFileSync,
   cpSync,
+  existsSync,
+  mkdirSync,
   readdirSync,
   readFileSync,
   rmSync,
@@ -22,7 +24,7 @@ import { runStats } from '#src/cli/commands/log-stats.js';
 import { runVerify, type ToolIo } from '#src/cli/commands/log-verify.js';
 import { systemEnv } from '#src/file/env.js';
 import { tempDir } from '../file/temp-dir.js';
-import { batch } from '../segment/support.js';
+import { batch, chain } from '../segment/support.js';
 import { RawClient } from '../support/raw-client.js';
 import { createTopic, produceTo } from '../support/test-broker.js';
 import { run, runBroker } from './cli.js';
@@ -335,3 +337,49 @@ t.test('--force cuts a damaged end, and nothing before it', async (t) => {
     t.equal(said.length, cut.length);
   }
 });
+
+t.test(
+  'zeros at the end of the last segment are reserved space, before it they are damage',
+  async (t) => {
+    const dir = join(tempDir(t), 'data/events-0');
+    mkdirSync(dir, { recursive: true });
+    const whole = Buffer.concat(chain(0, 10));
+    const bytes = Buffer.concat([whole, Buffer.alloc(70_000)]);
+    writeFileSync(join(dir, LOG), bytes);
+    const verified = await tool((io) => runVerify(dir, { json: true }, io));
+    t.equal(verified.code, 0, JSON.stringify(verified.json));
+    t.match(verified.json.at(-1), { records: 19, problems: 0 });
+    const stats = await tool((io) => runStats(dir, { json: true }, io));
+    t.match(stats, { code: 0, json: [{ records: 19, problems: 0 }] });
+    const lines: string[] = [];
+    const out = (line: string): void => void lines.push(line);
+    t.equal(dumpFile(join(dir, LOG), { records: false, json: true, out }), 0);
+    t.equal(lines.length, 10);
+    const signal = new AbortController().signal;
+    const options = { json: true, from: 0, countMax: 99, once: true, signal };
+    const followed = await tool((io) => runFollow(dir, options, io));
+    t.equal(followed.code, 0);
+    t.equal(followed.json.length, 19);
+    // What comes is written over the zeros.
+    const ended = new AbortController();
+    const live = { ...options, from: 17, countMax: 4, once: false, signal: ended.signal };
+    const lineOf: string[] = [];
+    const following = runFollow(dir, live, io(lineOf));
+    while (lineOf.length < 2) await new Promise(setImmediate);
+    const next = batch(19, 2);
+    writeFileSync(join(dir, LOG), Buffer.concat([whole, next, Buffer.alloc(70_000)]));
+    t.equal(await following, 0);
+    t.same(
+      lineOf.map((line) => (JSON.parse(line) as Json)['offset']),
+      [17, 18, 19, 20],
+    );
+    const repaired = await tool((io) => runRepair(dir, { json: true, force: false }, io));
+    t.equal(repaired.code, 0);
+    // In a segment that is not the last one nothing is reserved.
+    writeFileSync(join(dir, LOG), bytes);
+    writeFileSync(join(dir, '00000000000000000019.log'), batch(19, 1));
+    const sealed = await tool((io) => runVerify(dir, { json: true }, io));
+    t.equal(sealed.code, 1);
+    t.ok(existsSync(join(dir, LOG)));
+  },
+);

@@ -1,6 +1,7 @@
 // The planted faults of `npm run mutants`: each is one line (or two that belong together) of a source
 // file, replaced; `search` occurs exactly once in it. `tests` are those that must see the fault, the
-// quickest first; `native: false` where the fault is in a twin of the addon. The list follows the
+// quickest first; `native: false` where the fault is in a twin of the addon. A fault of a .cc file is
+// compiled into an addon of its own (native-build.mjs). The list follows the
 // mistakes that storage engines and brokers have really made. A fault that a change of the source has
 // made impossible is replaced by its like, not dropped.
 
@@ -18,6 +19,11 @@ const logFile = 'test/file/log-file.test.ts';
 const zerosAhead = 'test/log/zeros-ahead.test.ts';
 const compaction = 'test/log/compaction.test.ts';
 const connection = 'test/net/connection.test.ts';
+const offline = 'test/log/log-dir-offline.test.ts';
+const zerosAhead = 'test/log/zeros-ahead.test.ts';
+const library = 'test/storage/library.test.ts';
+const snapshot = 'test/cli/snapshot.test.ts';
+const walk = 'test/native/walk-batches.test.ts';
 
 export const mutants = [
   // Acknowledging
@@ -89,7 +95,7 @@ export const mutants = [
   {
     name: 'clean-shutdown marker stays',
     file: 'src/log/log-dir.ts',
-    search: 'this.#env.unlink(path);',
+    search: 'this.env.unlink(path);',
     replace: '',
     tests: [logManager],
   },
@@ -153,8 +159,8 @@ export const mutants = [
   {
     name: 'acknowledged offsets reused after a lost tail',
     file: 'src/log/log-loader.ts',
-    search: 'if (last !== null && end >= recoveryPoint) return asOffset(end);',
-    replace: 'if (last !== null && end >= recoveryPoint - 1e9) return asOffset(end);',
+    search: 'if (last !== null && end >= bound) return asOffset(end);',
+    replace: 'if (last !== null && end >= bound - 1e9) return asOffset(end);',
     tests: [logRecovery, partitionLog],
   },
   {
@@ -272,6 +278,37 @@ export const mutants = [
     search: 'this.#producers.restore(pending.producerId, pending.producerBefore);',
     replace: '',
     tests: [partitionLog],
+  },
+  {
+    name: 'a failed sync leaves its directory online',
+    file: 'src/file/guarded-env.ts',
+    search:
+      'await call();\n    } catch (error) {\n      if (isDiskFailure(error)) guard.fail(error);',
+    replace: 'await call();\n    } catch (error) {',
+    tests: [offline],
+  },
+  {
+    name: 'a failed write leaves its directory online',
+    file: 'src/file/guarded-env.ts',
+    search:
+      'return call();\n    } catch (error) {\n      if (isDiskFailure(error)) guard.fail(error);',
+    replace: 'return call();\n    } catch (error) {',
+    tests: [offline],
+  },
+  {
+    name: 'an offline directory is written',
+    file: 'src/file/guarded-env.ts',
+    search:
+      'if (guard.failure !== null) throw offlineError(path, guard.failure);\n    try {\n      return',
+    replace: 'try {\n      return',
+    tests: [offline],
+  },
+  {
+    name: 'a full disk takes its directory offline',
+    file: 'src/file/guarded-env.ts',
+    search: "(error.code === 'IO_ERROR' || error.errno === 'EROFS')",
+    replace: 'error.code.length > 0',
+    tests: [offline],
   },
   // Appends
   {
@@ -410,6 +447,56 @@ export const mutants = [
     search: 'this.#aborted(offset, this.#upperBound(segment, slice, bound)),',
     replace: 'this.#aborted(offset, this.#upperBound(segment, slice, bound)).slice(1),',
     tests: [transactions],
+  },
+  {
+    name: 'a transaction reaches beyond its marker',
+    file: 'src/storage/aborted-filter.ts',
+    search: 'this.#inside.delete(producerId);',
+    replace: '',
+    tests: ['test/storage/committed.test.ts'],
+  },
+  {
+    name: 'a view outlives its step',
+    file: 'src/storage/batch-reader.ts',
+    search: 'this.#batch?.invalidate();\n    this.#batch = null;\n    const window',
+    replace: 'this.#batch = null;\n    const window',
+    tests: [library, 'test/storage/log.test.ts'],
+  },
+  {
+    name: 'no bound on what waits for a sync',
+    file: 'src/storage/batch-queue.ts',
+    search: 'if (!this.isFull || this.#closed) return;',
+    replace: 'if (!this.isFull || this.#pendingBytes > 0) return;',
+    tests: [library],
+  },
+  // Tools
+  {
+    name: 'snapshot without the result of a compaction',
+    file: 'src/cli/commands/log-snapshot.ts',
+    search: "return state === 'live' || state === 'swap';",
+    replace: "return state === 'live';",
+    tests: [snapshot],
+  },
+  {
+    name: 'snapshot of more than was whole',
+    file: 'src/cli/commands/log-snapshot.ts',
+    search: 'if (file.size() > sizeMax) file.truncate(sizeMax);',
+    replace: 'void sizeMax;',
+    tests: [snapshot],
+  },
+  {
+    name: 'snapshot does not see that files change',
+    file: 'src/cli/commands/log-snapshot.ts',
+    search: "if (sealedIn(env, dir, active) !== before) return 'changed';",
+    replace: 'void before;',
+    tests: [snapshot],
+  },
+  {
+    name: 'repair cuts without force',
+    file: 'src/cli/commands/log-repair.ts',
+    search: 'if (force && isLast &&',
+    replace: 'if ((force || isLast) &&',
+    tests: ['test/cli/tools.test.ts'],
   },
   // Retention
   {
@@ -613,5 +700,48 @@ export const mutants = [
     search: "if (size > sizeMax) throw tooLarge('snappy', sizeMax);",
     replace: '',
     tests: ['test/record/compression.test.ts'],
+  },
+  // The C++ core
+  {
+    name: 'addon: CRC not checked',
+    file: 'native/walk_batches.cc',
+    search: 'if ((flags & kCheckCrc) != 0 &&',
+    replace: 'if ((flags & kCheckCrc) == ~0u &&',
+    tests: [walk],
+  },
+  {
+    name: 'addon: bytes left in a record',
+    file: 'native/walk_batches.cc',
+    search: 'if (!record.ok() || record.left() != 0) return false;',
+    replace: 'if (!record.ok()) return false;',
+    tests: [walk],
+  },
+  {
+    name: 'addon: negative length of a batch',
+    file: 'native/walk_batches.cc',
+    search: 'if (length < static_cast<int32_t>(kHeaderSize - kFramingSize)) return kBadLength;',
+    replace: 'if (length == 0) return kBadLength;',
+    tests: [walk],
+  },
+  {
+    name: 'addon: a field reads past its record',
+    file: 'native/walk_batches.cc',
+    search: 'if (size > left()) {',
+    replace: 'if (size > left() + 2) {',
+    tests: [walk],
+  },
+  {
+    name: 'addon: positions of 32 bits',
+    file: 'native/file_io.cc',
+    search: 'call(fd, vector.parts, vector.count, position);',
+    replace: 'call(fd, vector.parts, vector.count, static_cast<int>(position));',
+    tests: ['test/native/file-io.test.ts'],
+  },
+  {
+    name: 'addon: unmapped under a view',
+    file: 'native/mapped_file.cc',
+    search: 'if (napi_detach_arraybuffer(env, info[0]) != napi_ok) return Answer(info, -EINVAL);',
+    replace: '',
+    tests: ['test/native/mapped-file.test.ts'],
   },
 ];
