@@ -16,7 +16,6 @@ const segment = 'test/segment/segment.test.ts';
 const segmentRecovery = 'test/segment/recovery.test.ts';
 const pure = 'test/segment/pure.test.ts';
 const logFile = 'test/file/log-file.test.ts';
-const zerosAhead = 'test/log/zeros-ahead.test.ts';
 const compaction = 'test/log/compaction.test.ts';
 const connection = 'test/net/connection.test.ts';
 const offline = 'test/log/log-dir-offline.test.ts';
@@ -235,6 +234,34 @@ export const mutants = [
     search: 'this.#size - endOfData(file, position, this.#size)',
     replace: 'this.#size - Math.min(position, endOfData(file, position, this.#size))',
     tests: [zerosAhead, segmentRecovery],
+  },
+  {
+    name: 'zeros ahead that failed stay',
+    file: 'src/file/log-file.ts',
+    search: 'this.#undoWrite(error);\n      if (this.#poison !== null) throw error;',
+    replace: '',
+    tests: [logFile],
+  },
+  {
+    name: 'a flush at the end cuts no zeros',
+    file: 'src/log/flusher.ts',
+    search: 'const cut = this.#options.segments.last?.trim() ?? false;',
+    replace: 'const cut = false;',
+    tests: [zerosAhead],
+  },
+  {
+    name: 'zeros ahead where nobody waits for a sync',
+    file: 'src/log/partition-log.ts',
+    search: 'const zerosAhead = flushMs === LONG_MAX;',
+    replace: 'const zerosAhead = flushMs > 0 || flushMs === LONG_MAX;',
+    tests: [zerosAhead],
+  },
+  {
+    name: 'reserved zeros are told as a torn tail',
+    file: 'src/segment/verify-log-file.ts',
+    search: 'size: length - check.reservedBytes,',
+    replace: 'size: length,',
+    tests: ['test/cli/tools.test.ts'],
   },
   {
     name: 'write goes on after EIO',
