@@ -11,6 +11,7 @@
 
 #include "args.h"
 #include "batch_binding.h"
+#include "check_job.h"
 #include "file_io.h"
 #include "mapped_file.h"
 #include "page_cache.h"
@@ -26,7 +27,7 @@
 namespace millrace {
 
 // Of the interface in src/native/binding.ts, which refuses any other number.
-inline constexpr int kInterfaceVersion = 1;
+inline constexpr int kInterfaceVersion = 2;
 
 Addon::Addon(napi_env env) {
   // Without the hook a worker that ends with an armed handle would abort the process.
@@ -119,6 +120,7 @@ Napi::Object Init(Napi::Env env, Napi::Object exports) {
   exports.Set("interfaceVersion", kInterfaceVersion);
   exports.Set("constants", Constants(env));
   ExportBatchFunctions(env, exports);
+  ExportCheckFunctions(env, exports);
   ExportFileFunctions(env, exports);
   ExportMapFunctions(env, exports);
   ExportPageCacheFunctions(env, exports);

@@ -14,6 +14,52 @@
 #include "file_io.h"
 
 namespace millrace {
+
+int PoolJob::Queue(Napi::Env env, std::unique_ptr<PoolJob> job, Napi::Function callback,
+                   const char* name) {
+  const napi_value resource_name = Napi::String::New(env, name);
+  if (napi_create_reference(env, callback, 1, &job->callback_) != napi_ok) return -EAGAIN;
+  if (napi_create_async_work(env, nullptr, resource_name, Execute, Complete, job.get(),
+                             &job->work_) != napi_ok ||
+      napi_queue_async_work(env, job->work_) != napi_ok) {
+    job->Release(env);
+    return -EAGAIN;
+  }
+  job.release();
+  return 0;
+}
+
+void PoolJob::Execute(napi_env, void* data) {
+  auto* job = static_cast<PoolJob*>(data);
+  job->result_ = job->Run(job->fd_.get());
+}
+
+void PoolJob::Complete(napi_env env, napi_status status, void* data) {
+  const std::unique_ptr<PoolJob> job(static_cast<PoolJob*>(data));
+  // Before the callback, so that it sees no descriptor of ours.
+  job->fd_.Close();
+  napi_value callback = nullptr;
+  napi_value receiver = nullptr;
+  napi_value answers[2] = {nullptr, nullptr};
+  const bool callable = napi_get_reference_value(env, job->callback_, &callback) == napi_ok &&
+                        napi_get_undefined(env, &receiver) == napi_ok &&
+                        napi_create_int64(env, job->result_, &answers[0]) == napi_ok;
+  if (callable) answers[1] = job->Details(env);
+  job->Release(env);
+  if (!callable || status != napi_ok) return;
+  // What it throws stays pending and becomes an uncaught exception. A refusal is none: then no
+  // JavaScript runs here any more.
+  const size_t count = answers[1] == nullptr ? 1 : 2;
+  napi_call_function(env, receiver, callback, count, answers, nullptr);
+}
+
+void PoolJob::Release(napi_env env) {
+  if (work_ != nullptr) napi_delete_async_work(env, work_);
+  if (callback_ != nullptr) napi_delete_reference(env, callback_);
+  work_ = nullptr;
+  callback_ = nullptr;
+}
+
 namespace {
 
 inline constexpr size_t kPrefetchSizeMax = 64 << 20;
@@ -24,70 +70,6 @@ inline constexpr int kPopulateRead = 22;
 #ifdef MADV_POPULATE_READ
 static_assert(MADV_POPULATE_READ == kPopulateRead);
 #endif
-
-// Not Napi::AsyncWorker: in an environment that is being torn down (a worker that is terminated) it
-// takes the refusal of its callback for a fatal error and ends the process.
-class PoolJob {
- public:
-  explicit PoolJob(OwnedDescriptor fd) : fd_(std::move(fd)) {}
-  virtual ~PoolJob() = default;
-  PoolJob(const PoolJob&) = delete;
-  PoolJob& operator=(const PoolJob&) = delete;
-
-  // Answers 0, and deletes the job after the callback; or -EAGAIN, and has deleted it.
-  static int Queue(Napi::Env env, std::unique_ptr<PoolJob> job, Napi::Function callback,
-                   const char* name) {
-    const napi_value resource_name = Napi::String::New(env, name);
-    if (napi_create_reference(env, callback, 1, &job->callback_) != napi_ok) return -EAGAIN;
-    if (napi_create_async_work(env, nullptr, resource_name, Execute, Complete, job.get(),
-                               &job->work_) != napi_ok ||
-        napi_queue_async_work(env, job->work_) != napi_ok) {
-      job->Release(env);
-      return -EAGAIN;
-    }
-    job.release();
-    return 0;
-  }
-
- protected:
-  // On a pool thread: no JavaScript. Answers >= 0 or -errno.
-  virtual int64_t Run(int fd) = 0;
-
- private:
-  static void Execute(napi_env, void* data) {
-    auto* job = static_cast<PoolJob*>(data);
-    job->result_ = job->Run(job->fd_.get());
-  }
-
-  static void Complete(napi_env env, napi_status status, void* data) {
-    const std::unique_ptr<PoolJob> job(static_cast<PoolJob*>(data));
-    // Before the callback, so that it sees no descriptor of ours.
-    job->fd_.Close();
-    napi_value callback = nullptr;
-    napi_value receiver = nullptr;
-    napi_value result = nullptr;
-    const bool callable = napi_get_reference_value(env, job->callback_, &callback) == napi_ok &&
-                          napi_get_undefined(env, &receiver) == napi_ok &&
-                          napi_create_int64(env, job->result_, &result) == napi_ok;
-    job->Release(env);
-    if (!callable || status != napi_ok) return;
-    // What it throws stays pending and becomes an uncaught exception. A refusal is none: then no
-    // JavaScript runs here any more.
-    napi_call_function(env, receiver, callback, 1, &result, nullptr);
-  }
-
-  void Release(napi_env env) {
-    if (work_ != nullptr) napi_delete_async_work(env, work_);
-    if (callback_ != nullptr) napi_delete_reference(env, callback_);
-    work_ = nullptr;
-    callback_ = nullptr;
-  }
-
-  OwnedDescriptor fd_;
-  int64_t result_ = 0;
-  napi_async_work work_ = nullptr;
-  napi_ref callback_ = nullptr;
-};
 
 class SyncJob final : public PoolJob {
  public:

@@ -6,6 +6,9 @@
  * response writer, which releases them. Until then they are ours: an attempt that is not good enough
  * lets its slices go again.
  *
+ * Bytes of an earlier run that leave for the first time are looked at before, off this thread; a read of
+ * them answers nothing until then, and the attempt waits for it as for an append.
+ *
  * While it waits, only partitions that moved are measured anew: a request for a thousand partitions
  * costs one look per append, not a thousand.
  */
@@ -41,6 +44,9 @@ export class FetchAttempt {
   /** Indexes of partitions that moved since. */
   readonly #moved = new Set<number>();
   #availableSum = 0;
+  /** Looks that the last measure or read has met, and the partitions they are for. */
+  readonly #looking = new Map<number, Promise<void>>();
+  #wake: (() => void) | null = null;
   #measured = false;
 
   constructor(options: FetchAttemptOptions) {
@@ -56,8 +62,19 @@ export class FetchAttempt {
 
   /** The answer with what there is. */
   read(): FetchAnswer {
-    const { plan, usesTopicIds } = this.#options;
+    return this.#answer(this.#readPartitions());
+  }
+
+  /** As `read`, once all that has to be looked at was. */
+  readLooked(): FetchAnswer | Promise<FetchAnswer> {
     const answers = this.#readPartitions();
+    if (this.#looking.size === 0) return this.#answer(answers);
+    release(answers);
+    return Promise.all(this.#looking.values()).then(() => this.readLooked());
+  }
+
+  #answer(answers: readonly PartitionAnswer[]): FetchAnswer {
+    const { plan, usesTopicIds } = this.#options;
     const byTopic = new Map<string, PartitionAnswer[]>();
     for (let i = 0; i < answers.length; i++) {
       const answer = answers[i] as PartitionAnswer;
@@ -87,7 +104,9 @@ export class FetchAttempt {
         }),
       );
     });
+    this.#wake = wake;
     return () => {
+      this.#wake = null;
       for (const end of ends) end();
     };
   }
@@ -99,7 +118,7 @@ export class FetchAttempt {
     this.#measured = true;
     this.#moved.clear();
     for (const i of indexes) {
-      const size = this.#sizeOf(plan.partitions[i] as FetchPartition);
+      const size = this.#sizeOf(i, plan.partitions[i] as FetchPartition);
       if (size < 0) return true;
       this.#availableSum += size - (this.#available[i] as number);
       this.#available[i] = size;
@@ -108,10 +127,11 @@ export class FetchAttempt {
   }
 
   /** Bytes that a read of this partition alone would give, -1 for an error. */
-  #sizeOf(partition: FetchPartition): number {
+  #sizeOf(i: number, partition: FetchPartition): number {
     const log = this.#find(partition);
     if (typeof log === 'number') return -1;
     const result = this.#readLog(log, partition, this.#options.maxBytes, true);
+    this.#noteLook(i, result);
     if (!result.ok) return -1;
     const size = result.slice?.length ?? 0;
     result.slice?.release();
@@ -123,13 +143,15 @@ export class FetchAttempt {
     let rest = this.#options.maxBytes;
     let found = false;
     try {
-      for (const partition of this.#options.plan.partitions) {
+      for (const [i, partition] of this.#options.plan.partitions.entries()) {
         const log = this.#find(partition);
         if (typeof log === 'number') {
+          this.#looking.delete(i);
           answers.push(failure(partition.partition, log));
           continue;
         }
         const result = this.#readLog(log, partition, rest, !found);
+        this.#noteLook(i, result);
         if (!result.ok) {
           answers.push(failure(partition.partition, errorCodes[result.error]));
           continue;
@@ -140,10 +162,23 @@ export class FetchAttempt {
         rest = Math.max(0, rest - result.slice.length);
       }
     } catch (error) {
-      for (const { records } of answers) if (Array.isArray(records)) releaseChunks(records);
+      release(answers);
       throw error;
     }
     return answers;
+  }
+
+  #noteLook(i: number, result: ReadResult): void {
+    const looking = result.ok ? result.looking : null;
+    if (looking === null) {
+      this.#looking.delete(i);
+    } else if (this.#looking.get(i) !== looking) {
+      this.#looking.set(i, looking);
+      void looking.then(() => {
+        this.#moved.add(i);
+        this.#wake?.();
+      });
+    }
   }
 
   #readLog(
@@ -156,6 +191,7 @@ export class FetchAttempt {
       maxBytes: Math.max(0, Math.min(maxBytes, partition.maxBytes)),
       minOneMessage,
       isolation: this.#options.isolation,
+      mayWait: true,
     });
   }
 
@@ -196,6 +232,10 @@ function success(partitionIndex: number, result: ReadResult & { ok: true }): Par
     // An empty list, not null: some clients take null records for a malformed answer.
     records: result.slice === null ? [] : [result.slice],
   };
+}
+
+function release(answers: readonly PartitionAnswer[]): void {
+  for (const { records } of answers) if (Array.isArray(records)) releaseChunks(records);
 }
 
 function failure(partitionIndex: number, errorCode: number): PartitionAnswer {

@@ -12,10 +12,10 @@
 import * as fs from 'node:fs';
 import { dirname } from 'node:path';
 import { assert } from '../base/assert.js';
+import { MillraceError } from '../base/errors.js';
 import { native } from '../native/binding.js';
 import { type DirLock, lockDir } from './dir-lock.js';
 import { ioErrorFrom, ioErrorFromResult } from './io-error.js';
-import { MappedFile } from './mapped-file.js';
 
 /**
  * - `read`: must exist, read only
@@ -41,11 +41,18 @@ export interface EnvFile {
    * `length` only at the end of the file.
    */
   pread(target: Uint8Array, targetOffset: number, length: number, position: number): number;
-  /**
-   * Shows bytes as memory, for a look and then `close`. Null, or not there: read them instead. Only of
-   * bytes that nothing truncates meanwhile (mapped-file.ts).
-   */
-  map?(position: number, length: number): MappedFile | null;
+  // The next three are in the thread pool, and reject with CLOSED after `close`.
+  /** As pread; not there: pread. `target` is the call's until it settles. */
+  preadLater?(
+    target: Uint8Array,
+    targetOffset: number,
+    length: number,
+    position: number,
+  ): Promise<number>;
+  /** Native.walkFile; not there: read and walk. */
+  walkBatches?(position: number, end: number, limit: number): Promise<number>;
+  /** Native.checksumBlocks: fewer CRCs than blocks if the file is shorter. Not there: read and sum. */
+  checksumBlocks?(position: number, length: number, blockSize: number): Promise<Uint32Array>;
   /**
    * Writes all of `buffers`, in order, at `position`. Short writes are continued; if that fails the
    * error is thrown and some of the bytes may be in the file: the caller truncates back.
@@ -203,16 +210,38 @@ function run<T>(syscall: string, path: string, call: () => T): T {
   }
 }
 
+/** A call of the addon in the thread pool, which owns its descriptor. Rejects with an IoError. */
+function poolCall(
+  syscall: string,
+  path: string,
+  call: (done: (result: number) => void) => number,
+): Promise<number> {
+  return new Promise((resolve, reject) => {
+    const done = (result: number): void => {
+      if (result < 0) reject(ioErrorFromResult(syscall, path, result));
+      else resolve(result);
+    };
+    const queued = call(done);
+    if (queued < 0) done(queued);
+  });
+}
+
 class SystemFile implements EnvFile {
   readonly fd: number;
   readonly path: string;
+  readonly walkBatches?: NonNullable<EnvFile['walkBatches']>;
+  readonly checksumBlocks?: NonNullable<EnvFile['checksumBlocks']>;
   #open = true;
-  /** Syncs in the pool that use our descriptor: it must not be closed, its number reused. */
-  #syncCount = 0;
+  /** Calls in the pool that use our descriptor: it must not be closed, its number reused. */
+  #poolCount = 0;
 
   constructor(path: string, flags: number) {
     this.path = path;
     this.fd = run('open', path, () => fs.openSync(path, flags, 0o644));
+    if (native === null) return;
+    this.walkBatches = (position, end, limit) => this.#walkNative(position, end, limit);
+    this.checksumBlocks = (position, length, block) =>
+      this.#checksumNative(position, length, block);
   }
 
   pread(target: Uint8Array, targetOffset: number, length: number, position: number): number {
@@ -231,10 +260,59 @@ class SystemFile implements EnvFile {
     return done;
   }
 
-  map(position: number, length: number): MappedFile | null {
-    assert(this.#open, 'map of a closed file');
-    // Short of these bytes: a read tells how many there are.
-    return this.size() < position + length ? null : MappedFile.map(this, position, length);
+  async preadLater(
+    target: Uint8Array,
+    targetOffset: number,
+    length: number,
+    position: number,
+  ): Promise<number> {
+    let done = 0;
+    while (done < length) {
+      const count = await this.#readOnce(
+        target,
+        targetOffset + done,
+        length - done,
+        position + done,
+      );
+      if (count === 0) break;
+      done += count;
+    }
+    return done;
+  }
+
+  #readOnce(target: Uint8Array, offset: number, length: number, position: number): Promise<number> {
+    if (!this.#open) return Promise.reject(this.#closed());
+    this.#poolCount++;
+    return new Promise((resolve, reject) => {
+      fs.read(this.fd, target, offset, length, position, (error, count) => {
+        this.#poolDone();
+        if (error === null) resolve(count);
+        else reject(ioErrorFrom('pread', this.path, error));
+      });
+    });
+  }
+
+  #walkNative(position: number, end: number, limit: number): Promise<number> {
+    assert(native !== null, 'the addon is loaded');
+    const { fd, path } = this;
+    if (!this.#open) return Promise.reject(this.#closed());
+    const walk = native.walkFile;
+    return poolCall('pread', path, (done) => walk(fd, position, end, limit, done));
+  }
+
+  async #checksumNative(position: number, length: number, block: number): Promise<Uint32Array> {
+    assert(native !== null, 'the addon is loaded');
+    const { fd, path } = this;
+    if (!this.#open) throw this.#closed();
+    const sum = native.checksumBlocks;
+    let found: Uint32Array = new Uint32Array(0);
+    await poolCall('pread', path, (done) =>
+      sum(fd, position, length, block, (result, crcs) => {
+        found = crcs;
+        done(result);
+      }),
+    );
+    return found;
   }
 
   pwritev(buffers: readonly Uint8Array[], position: number): void {
@@ -311,10 +389,9 @@ class SystemFile implements EnvFile {
   datasync(): Promise<void> {
     assert(this.#open, 'sync of a closed file');
     return new Promise((resolve, reject) => {
-      this.#syncCount++;
+      this.#poolCount++;
       const done = (error: Error | null): void => {
-        this.#syncCount--;
-        if (!this.#open && this.#syncCount === 0) this.#close();
+        this.#poolDone();
         if (error === null) resolve();
         else reject(error);
       };
@@ -340,7 +417,16 @@ class SystemFile implements EnvFile {
   close(): void {
     if (!this.#open) return;
     this.#open = false;
-    if (this.#syncCount === 0) this.#close();
+    if (this.#poolCount === 0) this.#close();
+  }
+
+  #closed(): MillraceError {
+    return new MillraceError(`${this.path} was closed`, { code: 'CLOSED' });
+  }
+
+  #poolDone(): void {
+    this.#poolCount--;
+    if (!this.#open && this.#poolCount === 0) this.#close();
   }
 
   #close(): void {

@@ -19,7 +19,6 @@ import {
   writeFileAtomicSync,
 } from './env.js';
 import { IoError } from './io-error.js';
-import type { MappedFile } from './mapped-file.js';
 
 export interface EnvGuard {
   /** Why nothing is written any more; null while all is well. */
@@ -82,7 +81,9 @@ function isDiskFailure(error: unknown): error is IoError {
 class GuardedFile implements EnvFile {
   readonly fd: number;
   readonly path: string;
-  readonly map?: (position: number, length: number) => MappedFile | null;
+  readonly preadLater?: NonNullable<EnvFile['preadLater']>;
+  readonly walkBatches?: NonNullable<EnvFile['walkBatches']>;
+  readonly checksumBlocks?: NonNullable<EnvFile['checksumBlocks']>;
   readonly #file: EnvFile;
   readonly #guard: EnvGuard;
   readonly #write: <T>(path: string, call: () => T) => T;
@@ -102,8 +103,11 @@ class GuardedFile implements EnvFile {
     this.#guard = guard;
     this.#write = write;
     this.#sync = sync;
-    if (file.map !== undefined)
-      this.map = (position, length) => file.map?.(position, length) ?? null;
+    // Reads that a file may be without.
+    const { preadLater, walkBatches, checksumBlocks } = file;
+    if (preadLater !== undefined) this.preadLater = preadLater.bind(file);
+    if (walkBatches !== undefined) this.walkBatches = walkBatches.bind(file);
+    if (checksumBlocks !== undefined) this.checksumBlocks = checksumBlocks.bind(file);
   }
 
   pread(target: Uint8Array, targetOffset: number, length: number, position: number): number {

@@ -58,7 +58,7 @@ export class LogReader {
   }
 
   #readBelow(offset: number, bound: Offset, options: ReadOptions, committed: boolean): ReadResult {
-    const { maxBytes, minOneMessage } = options;
+    const { maxBytes, minOneMessage, mayWait = false } = options;
     for (let index = Math.max(0, this.#segments.floorIndex(offset)); ; index++) {
       const segment = this.#segments.at(index);
       if (segment === null || segment.baseOffset >= bound) {
@@ -69,7 +69,7 @@ export class LogReader {
       const read = segment.read(
         from,
         maxBytes,
-        endPosition === null ? { minOneMessage } : { minOneMessage, endPosition },
+        endPosition === null ? { minOneMessage, mayWait } : { minOneMessage, mayWait, endPosition },
       );
       if (read.status === 'ok') {
         const { slice } = read;
@@ -84,6 +84,9 @@ export class LogReader {
           slice.release();
           throw error;
         }
+      }
+      if (read.status === 'looking') {
+        return this.#success(null, committed ? NO_ABORTED : null, read.looked);
       }
       if (read.status === 'damaged') {
         return this.failure('CORRUPT_MESSAGE', `the log is damaged at offset ${read.range.offset}`);
@@ -144,12 +147,14 @@ export class LogReader {
   #success(
     slice: FileSlice | null,
     abortedTransactions: readonly AbortedTransaction[] | null,
+    looking: Promise<void> | null = null,
   ): ReadResult {
     const offsets = this.#offsets;
     assert(slice === null || slice.length > 0, 'a slice has bytes');
     return {
       ok: true,
       slice,
+      looking,
       abortedTransactions,
       logStartOffset: offsets.logStartOffset,
       lastStableOffset: offsets.lastStableOffset,

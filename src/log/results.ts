@@ -71,6 +71,8 @@ export interface ReadOptions {
   readonly minOneMessage: boolean;
   /** read_uncommitted ends at the high watermark, read_committed at the last stable offset. */
   readonly isolation: IsolationLevel;
+  /** Bytes that must be looked at first are answered with `looking`, not looked at inside the call. */
+  readonly mayWait?: boolean;
 }
 
 /** The four offsets at the moment of the read. */
@@ -93,6 +95,11 @@ export interface ReadSuccess extends OffsetsSnapshot {
    * be cut by maxBytes. Null: nothing to read now. Retained: whoever receives it releases it once.
    */
   readonly slice: FileSlice | null;
+  /**
+   * With `mayWait`, and then `slice` is null: what comes next was written by an earlier run and is looked at
+   * for the first time; read again when it settles. It never rejects. Else null.
+   */
+  readonly looking: Promise<void> | null;
   /** Null under read_uncommitted. */
   readonly abortedTransactions: readonly AbortedTransaction[] | null;
 }

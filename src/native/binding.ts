@@ -219,6 +219,32 @@ export interface Native {
    */
   residentBytes(fd: number, position: number, length: number): number;
 
+  /**
+   * Checks batches of a file from the libuv pool, by reads of about a MiB: CRCs, and offsets that rise. The
+   * callback's result is where the good batches end that follow each other from `position` on: at or
+   * behind `end` if all are good, and never behind `limit`, which no batch passes. At most 64 MiB between
+   * `position` and `end` (-EINVAL). Answers as fdatasync.
+   */
+  walkFile(
+    fd: number,
+    position: number,
+    end: number,
+    limit: number,
+    callback: ResultCallback,
+  ): number;
+  /**
+   * CRC-32C of each block of [position, position + length) from the libuv pool; the last one may be short.
+   * The callback's result is how many bytes were there, and with it come the CRCs. At most 64 MiB; a block
+   * has 4 KiB to 64 MiB (-EINVAL). Answers as fdatasync.
+   */
+  checksumBlocks(
+    fd: number,
+    position: number,
+    length: number,
+    blockSize: number,
+    callback: (result: number, crcs: Uint32Array) => void,
+  ): number;
+
   fallocate(fd: number, mode: number, offset: number, length: number): number;
   /** Opens, fsyncs and closes a directory, on this thread. */
   fsyncDir(path: string): number;
@@ -253,7 +279,7 @@ export interface Native {
 }
 
 /** Of the interface above; an addon that says another number is not loaded. */
-const INTERFACE_VERSION = 1;
+const INTERFACE_VERSION = 2;
 
 const loaded = load();
 

@@ -78,6 +78,8 @@ export interface SegmentReadOptions {
   readonly minOneMessage: boolean;
   /** Exclusive bound in bytes, where a batch ends (the high watermark); default: the size. */
   readonly endPosition?: number;
+  /** What has to be looked at first is answered with 'looking', not looked at inside the call. */
+  readonly mayWait?: boolean;
 }
 
 export type SegmentRead =
@@ -92,5 +94,7 @@ export type SegmentRead =
     }
   /** No batch at or after `offset` before the end position: go on with the next segment. */
   | { readonly status: 'end' }
+  /** Bytes of an earlier run are being looked at: read again when `looked` settles. It never rejects. */
+  | { readonly status: 'looking'; readonly looked: Promise<void> }
   /** `offset` is inside a damaged range: answer CORRUPT_MESSAGE. */
   | { readonly status: 'damaged'; readonly range: DamagedRange };

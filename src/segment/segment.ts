@@ -36,7 +36,6 @@ import {
 } from './check.js';
 import type { ByteRange } from './checksums.js';
 import { EarlierBytes } from './first-read.js';
-import type { FileKind } from './names.js';
 import { RELATIVE_OFFSET_MAX } from './roll-policy.js';
 import type { HeaderCursor } from './scan.js';
 import { closedError, SegmentFiles } from './segment-files.js';
@@ -109,8 +108,7 @@ export class Segment implements AsyncDisposable {
     const size = (): number => this.size;
     const { offset: offsetIndex, time: timeIndex } = this.#indexes;
     this.#locator = new BatchLocator({ baseOffset, offsetIndex, timeIndex, file, size });
-    const path = (kind: FileKind): string => this.#files.path(kind);
-    this.#earlier = new EarlierBytes({ env, baseOffset, path, file, size });
+    this.#earlier = new EarlierBytes({ ...options, files, file, size, condemn: this.#condemn });
     this.#times = new TimeSearch({
       baseOffset,
       indexes: this.#indexes,
@@ -282,11 +280,11 @@ export class Segment implements AsyncDisposable {
     if (length < batch.size) length = options.minOneMessage ? batch.size : 0;
     const allowed = this.#earlier.allow(batch, length);
     if (allowed === 0 && length > 0) {
-      this.#condemn(this.#earlier.wrongBlocks());
+      if (options.mayWait) return this.#earlier.lookLater(batch, length);
+      this.#earlier.look(batch, length);
       return this.read(offset, maxBytes, options);
     }
-    length = allowed;
-    const slice = length === 0 ? null : this.#openLog().slice(batch.position, length);
+    const slice = allowed === 0 ? null : this.#openLog().slice(batch.position, allowed);
     return { status: 'ok', slice, firstBatch: batch };
   }
 
@@ -411,9 +409,8 @@ export class Segment implements AsyncDisposable {
     this.#closeFiles();
   }
 
-  [Symbol.asyncDispose](): Promise<void> {
+  async [Symbol.asyncDispose](): Promise<void> {
     this.close();
-    return Promise.resolve();
   }
 
   /**
@@ -435,9 +432,8 @@ export class Segment implements AsyncDisposable {
 
   /** A sealed log was read from end to end: nothing is wrong with it, or something in `wrong`. */
   noteScrub(good: boolean, wrong: readonly ByteRange[]): void {
-    if (!this.#open || this.#active || this.#files.deleted) return;
-    if (good) this.#earlier.set(0);
-    else this.#condemn(wrong);
+    if (this.sealed && good) this.#earlier.set(0);
+    else if (this.sealed) this.#condemn(wrong);
   }
 
   /** Renames the files to `.deleted`. Slices stay valid. */
@@ -468,10 +464,10 @@ export class Segment implements AsyncDisposable {
   }
 
   /** Marks what is damaged, by a check of all batches and by blocks that are not what they were. */
-  #condemn(wrong: readonly ByteRange[]): void {
+  readonly #condemn = (wrong: readonly ByteRange[]): void => {
     this.#examine();
     this.#locator.damaged = damageOfBlocks(this.#locator, wrong, this);
-  }
+  };
 
   #logToSync(): LogFile | null {
     this.#indexes.write();
@@ -596,6 +592,7 @@ export class Segment implements AsyncDisposable {
 
   #closeFiles(): void {
     this.#open = false;
+    this.#earlier.set(0);
     this.#size = this.size;
     this.#log?.close();
     this.#indexes.close();

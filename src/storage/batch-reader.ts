@@ -112,7 +112,7 @@ export class BatchReader implements AsyncIterableIterator<StoredBatch, undefined
         this.#options.signal?.throwIfAborted();
         const batch = this.#nextInWindow();
         if (batch !== null) yield batch;
-        else if (this.#closed || !this.#loadWindow()) return;
+        else if (this.#closed || this.#loadWindow(false) !== true) return;
       }
     } finally {
       this.close();
@@ -174,7 +174,10 @@ export class BatchReader implements AsyncIterableIterator<StoredBatch, undefined
         if (this.#windowCount > 0) await new Promise(setImmediate);
         this.#options.signal?.throwIfAborted();
         if (this.#closed) break;
-        if (this.#loadWindow()) {
+        const loaded = this.#loadWindow(true);
+        if (typeof loaded !== 'boolean') {
+          await loaded;
+        } else if (loaded) {
           const batch = this.#nextInWindow();
           if (batch !== null) return { done: false, value: batch };
         } else if (!this.#live || this.#nextOffset >= this.#to) {
@@ -191,8 +194,11 @@ export class BatchReader implements AsyncIterableIterator<StoredBatch, undefined
     }
   }
 
-  /** False: nothing to read now. Throws what the log answers. */
-  #loadWindow(): boolean {
+  /**
+   * False: nothing to read now. A promise, with `mayWait`: try again when it settles. Throws what the log
+   * answers.
+   */
+  #loadWindow(mayWait: boolean): boolean | Promise<void> {
     if (this.#nextOffset >= this.#to) return false;
     this.dropWindow();
     const partition = this.#partition;
@@ -202,9 +208,11 @@ export class BatchReader implements AsyncIterableIterator<StoredBatch, undefined
       maxBytes: map ? MAP_BYTES : READ_BYTES,
       minOneMessage: true,
       isolation: this.#options.isolation ?? 'read_uncommitted',
+      mayWait,
     });
     if (!result.ok) throw readError(result);
-    const { slice } = result;
+    const { slice, looking } = result;
+    if (looking !== null) return looking;
     if (slice === null) return false;
     if (result.abortedTransactions !== null) this.#aborted.reset(result.abortedTransactions);
     this.#windowCount++;

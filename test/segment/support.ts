@@ -109,6 +109,7 @@ export function readAll(segment: Segment, from: number, maxBytes = 300): (number
       next = read.range.endOffset;
       continue;
     }
+    if (read.status === 'looking') throw new Error('a read that does not wait');
     const { slice, firstBatch } = read;
     if (slice === null) throw new Error('not one message');
     const bytes = Buffer.alloc(slice.length);

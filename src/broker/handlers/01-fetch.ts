@@ -63,7 +63,7 @@ function answer(
     isolation: request.isolationLevel === 1 ? 'read_committed' : 'read_uncommitted',
   });
   const maxWaitMs = Math.min(request.maxWaitMs, MAX_WAIT_MS);
-  if (maxWaitMs <= 0) return attempt.read();
+  if (maxWaitMs <= 0) return attempt.readLooked();
   const ready = attempt.readIfReady();
   if (ready !== undefined) return ready;
   return broker.delayedFetches.wait({
