@@ -40,7 +40,9 @@ printTable();
 process.exit(violations.length > 0 || jobs.length > 0 ? 1 : 0);
 
 async function work() {
-  const worker = new Worker(join(root, 'dist-test/test/fault/crash-worker.js'));
+  // Thousands of small worlds a second, none of which lives long.
+  const resourceLimits = { maxYoungGenerationSizeMb: 128 };
+  const worker = new Worker(join(root, 'dist-test/test/fault/crash-worker.js'), { resourceLimits });
   for (;;) {
     if (elapsed() > Number(values.seconds)) break;
     const job = jobs.shift();

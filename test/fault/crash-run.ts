@@ -2,6 +2,7 @@
 
 import { ManualClock } from '#src/base/clock.js';
 import { type Random, seededRandom } from '#src/base/random.js';
+import type { Env } from '#src/file/env.js';
 import { crashKinds } from '../support/crash-states.js';
 import { SimulatedDisk } from '../support/simulated-disk.js';
 import type { Scenario } from './scenarios.js';
@@ -20,6 +21,12 @@ const BARREN_STARTS_MAX = 2000;
 /** States of one start that a crash has cut short. */
 const STATES_PER_START = 6;
 
+/** Other than the scenario's own. */
+export interface CrashRunOptions extends Partial<WorldOptions> {
+  /** What the start after a crash gets instead of the disk's own Env. */
+  readonly recover?: (env: Env) => Env;
+}
+
 /**
  * `stateCount` crash states of one run. The same seed gives the same ones, as long as the scenario
  * and the engine make the same calls.
@@ -28,7 +35,7 @@ export async function crashRun(
   scenario: Scenario,
   seed: number,
   stateCount: number,
-  overrides: Partial<WorldOptions> = {},
+  overrides: CrashRunOptions = {},
 ): Promise<CrashRun> {
   const world = await worldAfter(scenario, seed, overrides);
   const random = seededRandom(seed ^ 0x5eed);
@@ -40,7 +47,7 @@ export async function crashRun(
     for (const kind of crashKinds) {
       const image = point.image(kind, random);
       const expected = expectationOf(world, moment, kind);
-      const wrong = await verifyState(expected, image, seed + states);
+      const wrong = await verifyState(expected, image, seed + states, overrides.recover);
       states++;
       for (const problem of wrong.slice(0, 3)) {
         violations.push(`${scenario.name}: seed ${seed}, moment ${moment}, ${kind}: ${problem}`);
@@ -58,7 +65,7 @@ export async function recoveryCrashRun(
   scenario: Scenario,
   seed: number,
   stateCount: number,
-  overrides: Partial<WorldOptions> = {},
+  overrides: CrashRunOptions = {},
 ): Promise<CrashRun> {
   const world = await worldAfter(scenario, seed, overrides);
   const random = seededRandom(seed ^ 0x2ec0);
@@ -82,7 +89,7 @@ export async function recoveryCrashRun(
       const again = random.below(disk.moment + 1);
       const kindAgain = crashKinds[random.below(crashKinds.length)] ?? 'killed';
       const left = disk.at(again).image(kindAgain, random);
-      const wrong = await verifyState(expected, left, seed + states);
+      const wrong = await verifyState(expected, left, seed + states, overrides.recover);
       states++;
       for (const problem of wrong.slice(0, 3)) {
         violations.push(`${where}, then ${again}, ${kindAgain}: ${problem}`);
@@ -95,7 +102,7 @@ export async function recoveryCrashRun(
 async function worldAfter(
   scenario: Scenario,
   seed: number,
-  overrides: Partial<WorldOptions>,
+  overrides: CrashRunOptions,
 ): Promise<World> {
   const world = new World({ ...scenario.options, ...overrides, seed });
   await scenario.run(world);
@@ -118,10 +125,10 @@ async function start(
   expected: Expectation,
   disk: SimulatedDisk,
   random: Random,
-  { wrap }: Partial<WorldOptions>,
+  { recover }: CrashRunOptions,
 ): Promise<string | null> {
   const { env, kill } = disk.process();
-  const opened = await openState(expected, wrap?.(env) ?? env, random);
+  const opened = await openState(expected, recover?.(env) ?? env, random);
   kill();
   return typeof opened === 'string' ? opened : null;
 }

@@ -12,6 +12,7 @@
  */
 
 import { seededRandom } from '#src/base/random.js';
+import type { Env } from '#src/file/env.js';
 import type { PartitionLog } from '#src/log/partition-log.js';
 import type { LogConfig } from '#src/log/topic-config.js';
 import { type Fault, FaultyEnv } from '../support/faulty-env.js';
@@ -151,6 +152,7 @@ export async function faultRun(
   chapter: Chapter,
   config: Partial<LogConfig>,
   fault: Fault | null,
+  wrap: (env: Env) => Env = (env) => env,
 ): Promise<FaultRun> {
   const { seed } = chapter;
   const violations: string[] = [];
@@ -166,7 +168,7 @@ export async function faultRun(
   const world = new World({
     seed,
     config: { ...chapter.config, ...config },
-    wrap: (env) => faulty.wrap(env),
+    wrap: (env) => wrap(faulty.wrap(env)),
   });
   const { calls } = faulty;
   script = new Script(chapter, world, violations, () => {

@@ -4,31 +4,46 @@ import t from 'tap';
 import { seededRandom } from '#src/base/random.js';
 import type { Env, EnvFile } from '#src/file/env.js';
 import { crashRun } from './crash-run.js';
+import { chapters, faultRun } from './fault-script.js';
 import { scenarios } from './scenarios.js';
 import { expectationOf, verifyState } from './verify.js';
 import { World } from './world.js';
 
 const SEED = 1;
 
-/** Violations of `name` on an Env that leaves something out. */
-async function violationsWith(name: string, wrap: (env: Env) => Env): Promise<number> {
+/** Violations of `name` on an Env that leaves something out, while it runs or after the crash. */
+async function violationsWith(
+  name: string,
+  wrap: (env: Env) => Env,
+  when: 'wrap' | 'recover' = 'wrap',
+): Promise<number> {
   const scenario = scenarios.find((candidate) => candidate.name === name);
   if (scenario === undefined) throw new Error(`no scenario ${name}`);
   let found = 0;
-  for (let seed = 1; seed <= 4 && found === 0; seed++) {
-    found += (await crashRun(scenario, seed, 140, { wrap })).violations.length;
+  for (let seed = 1; seed <= 6 && found === 0; seed++) {
+    found += (await crashRun(scenario, seed, 140, { [when]: wrap })).violations.length;
   }
   return found;
 }
 
-t.test('a data file that is not synced before the answer is seen', async (t) => {
-  const wrap = (env: Env): Env => ({
+/** An Env of which the files whose path fits are changed. */
+function withFiles(fits: RegExp, change: (file: EnvFile) => Partial<EnvFile>) {
+  return (env: Env): Env => ({
     ...env,
     open: (path, mode) => {
       const file = env.open(path, mode);
-      return path.endsWith('.log') ? withoutSync(file) : file;
+      return fits.test(path) ? { ...plainFile(file), ...change(file) } : file;
     },
   });
+}
+
+const unsynced = (): Partial<EnvFile> => ({
+  datasync: () => Promise.resolve(),
+  datasyncSync: () => {},
+});
+
+t.test('a data file that is not synced before the answer is seen', async (t) => {
+  const wrap = withFiles(/\.log$/, unsynced);
   t.ok((await violationsWith('append, durable', wrap)) > 0);
   t.ok((await violationsWith('roll', wrap)) > 0, 'also where only a flush promises it');
 });
@@ -37,6 +52,50 @@ t.test('a directory that is not synced is seen', async (t) => {
   const wrap = (env: Env): Env => ({ ...env, syncDir: () => Promise.resolve() });
   t.ok((await violationsWith('roll, durable', wrap)) > 0);
   t.ok((await violationsWith('create and delete, durable', wrap)) > 0);
+});
+
+t.test('a swap of compaction of which the directory is not synced is seen', async (t) => {
+  const isSwapping = (names: readonly string[]): boolean =>
+    names.some((name) => /\.(swap|cleaned)$/.test(name));
+  const wrap = (env: Env): Env => ({
+    ...env,
+    syncDir: (path) => (isSwapping(env.readdir(path)) ? Promise.resolve() : env.syncDir(path)),
+  });
+  t.ok((await violationsWith('compaction of transactions, durable', wrap)) > 0);
+});
+
+t.test('a transaction index that is not synced is seen', async (t) => {
+  const wrap = withFiles(/\.txnindex$/, unsynced);
+  t.ok((await violationsWith('transactions', wrap)) > 0);
+});
+
+t.test('a recovery that does not cut the torn tail, and appends behind it, is seen', async (t) => {
+  const wrap = withFiles(/\.log$/, (file) => ({
+    truncate: () => {},
+    pwritev: (buffers) => file.pwritev(buffers, file.size()),
+  }));
+  t.ok((await violationsWith('append, durable', wrap, 'recover')) > 0);
+});
+
+t.test('a recovery that does not sync its directory is seen', async (t) => {
+  const wrap = (env: Env): Env => ({ ...env, syncDir: () => Promise.resolve() });
+  t.ok((await violationsWith('truncate, durable', wrap, 'recover')) > 0);
+});
+
+t.test('errors of writes and syncs that nobody is told of are seen', async (t) => {
+  const [chapter] = chapters;
+  if (chapter === undefined) throw new Error('there is a chapter');
+  const config = { flushMessages: 1 };
+  const ignore = async (running: Promise<void>): Promise<void> => running.catch(() => {});
+  const wrap = withFiles(/\.log$/, (file) => ({ datasync: () => ignore(file.datasync()) }));
+  const { calls } = await faultRun(chapter, config, null);
+  let found = 0;
+  for (const [at, call] of calls.entries()) {
+    if (call !== 'fdatasync' || found > 0) continue;
+    const fault = { at, kind: 'EIO', forever: false } as const;
+    found += (await faultRun(chapter, config, fault, wrap)).violations.length;
+  }
+  t.ok(found > 0);
 });
 
 t.test('one bit that is another is seen', async (t) => {
@@ -59,7 +118,7 @@ t.test('one bit that is another is seen', async (t) => {
   t.match(wrong.join('\n'), /acknowledged, and not there/);
 });
 
-function withoutSync(file: EnvFile): EnvFile {
+function plainFile(file: EnvFile): EnvFile {
   return {
     fd: file.fd,
     path: file.path,
@@ -69,8 +128,8 @@ function withoutSync(file: EnvFile): EnvFile {
     truncate: (size) => file.truncate(size),
     size: () => file.size(),
     allocate: (position, length) => file.allocate(position, length),
-    datasync: () => Promise.resolve(),
-    datasyncSync: () => {},
+    datasync: () => file.datasync(),
+    datasyncSync: () => file.datasyncSync(),
     close: () => file.close(),
   };
 }

@@ -243,17 +243,18 @@ export function judge(
   return wrong;
 }
 
-/** Opens `image` and answers what is wrong with it; empty: all is as it must be. */
+/** Opens `image`, by way of `recover`, and answers what is wrong; empty: all is as it must be. */
 export async function verifyState(
   expected: Expectation,
   image: DiskImage,
   seed: number,
+  recover: (env: Env) => Env = (env) => env,
 ): Promise<string[]> {
   const random = seededRandom(seed);
   const clock = new ManualClock(expected.nowMs);
   const disk = new SimulatedDisk({ clock, random, image });
   const first = disk.process();
-  const opened = await openState(expected, first.env, random, clock);
+  const opened = await openState(expected, recover(first.env), random, clock);
   if (typeof opened === 'string') return [opened];
   const wrong: string[] = [];
   const readings = new Map<PartitionModel, Reading>();
