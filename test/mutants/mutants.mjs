@@ -341,8 +341,8 @@ export const mutants = [
   {
     name: 'borrowed bytes kept',
     file: 'src/log/log-writer.ts',
-    search: 'const chunk = owned ? null : arena.copy(records);',
-    replace: 'const chunk = owned || records.length > 0 ? null : arena.copy(records);',
+    search: 'const chunk = owned || stored !== records ? null : arena.copy(stored);',
+    replace: 'const chunk = owned || stored.length > 0 ? null : arena.copy(stored);',
     tests: [partitionLog],
   },
   {
