@@ -27,3 +27,31 @@ for (const chapter of chapters) {
     });
   }
 }
+
+/** Where something was wrong once: an exception in mid-air, an append without an answer, deleted records. */
+const REGRESSIONS: readonly (readonly [chapter: string, call: string, forever: boolean])[] = [
+  ['transactions', 'pread', false],
+  ['transactions', 'stat', false],
+  ['append, roll, retention, create, delete', 'ftruncate', true],
+  ['truncate, delete records', 'open', false],
+];
+/** Of the calls of that name. */
+const REGRESSION_STRIDE = 5;
+
+for (const [name, call, forever] of REGRESSIONS) {
+  t.test(`${call} fails in ${name}: answered, and nothing is lost`, async (t) => {
+    const chapter = chapters.find((candidate) => candidate.name === name);
+    if (chapter === undefined) throw new Error(`no chapter ${name}`);
+    const config = { flushMessages: 1 };
+    const { calls } = await faultRun(chapter, config, null);
+    const places = [...calls.keys()].filter((at) => calls[at] === call);
+    t.ok(places.length > REGRESSION_STRIDE);
+    const found: string[] = [];
+    for (let i = 0; i < places.length; i += REGRESSION_STRIDE) {
+      const fault = { at: places[i] ?? 0, kind: 'EIO', forever } as const;
+      const run = await faultRun(chapter, config, fault);
+      for (const violation of run.violations) found.push(`${JSON.stringify(fault)} ${violation}`);
+    }
+    t.same(found, []);
+  });
+}
