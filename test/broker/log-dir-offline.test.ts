@@ -4,6 +4,8 @@ import { IoError } from '#src/file/io-error.js';
 import { errorCodes } from '#src/protocol/error-codes.js';
 import { listOffsets } from '#src/protocol/messages/02-list-offsets.js';
 import { metadata } from '#src/protocol/messages/03-metadata.js';
+import { alterReplicaLogDirs } from '#src/protocol/messages/34-alter-replica-log-dirs.js';
+import { describeLogDirs } from '#src/protocol/messages/35-describe-log-dirs.js';
 import {
   connectTo,
   createTopic,
@@ -65,6 +67,15 @@ t.test('a disk that fails: Produce is refused, reads and the other disk go on', 
     t.equal(leaderId, broker.nodeId, 'a leader to read from');
     t.same(offlineReplicas, partitionIndex === failing ? [broker.nodeId] : []);
   }
+  const { results } = await client.request(describeLogDirs, 4, { topics: null });
+  t.match(results, [
+    { logDir: dirs[0], errorCode: 0, topics: [{ name: 'a' }] },
+    { logDir: dirs[1], errorCode: errorCodes.KAFKA_STORAGE_ERROR, topics: [] },
+  ]);
+  const moved = await client.request(alterReplicaLogDirs, 2, {
+    dirs: [{ path: dirs[1], topics: [{ name: 'a', partitions: [0] }] }],
+  });
+  t.match(moved.results, [{ partitions: [{ errorCode: errorCodes.KAFKA_STORAGE_ERROR }] }]);
   await createTopic(client, 'b', { partitions: 3 });
   for (const partition of [0, 1, 2]) {
     t.match(await produceTo(client, 'b', ['x'], { partition }), { errorCode: 0 });

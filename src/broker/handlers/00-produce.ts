@@ -33,6 +33,11 @@ type PartitionRequest = ElementOf<TopicRequest['partitionData']>;
 type TopicResponse = ElementOf<ResponseInput<typeof produce>['responses']>;
 type PartitionResponse = ElementOf<TopicResponse['partitionResponses']>;
 
+/** acks: every in-sync replica. */
+const ALL = -1;
+/** There is one node. */
+const IN_SYNC_REPLICAS = 1;
+
 const ZSTD = 4;
 /** First version in which a producer may send zstd. */
 const ZSTD_VERSION_MIN = 7;
@@ -63,7 +68,7 @@ async function appendAll(
   const topics = request.topicData.map((topic) => ({
     name: topic.name,
     topicId: topic.topicId,
-    partitions: appendTopic(context, topic, leave),
+    partitions: appendTopic(context, topic, leave, request.acks),
   }));
   const responses: TopicResponse[] = [];
   for (const { name, topicId, partitions } of topics) {
@@ -105,6 +110,7 @@ function appendTopic(
   context: RequestContext,
   { name, topicId, partitionData }: TopicRequest,
   leave: ProduceLeave,
+  acks: number,
 ): (PartitionResponse | Promise<PartitionResponse>)[] {
   const byId = context.version >= 13;
   const topic = topicOf(context.broker, byId ? topicId : name, byId);
@@ -117,6 +123,9 @@ function appendTopic(
   return partitionData.map((partition) => {
     const log = logOf(context.broker, topic, partition.index);
     if (typeof log === 'number') return failure(partition.index, log);
+    if (acks === ALL && log.config.minInsyncReplicas > IN_SYNC_REPLICAS) {
+      return failure(partition.index, errorCodes.NOT_ENOUGH_REPLICAS);
+    }
     const { records } = partition;
     const problem = recordsProblem(context.version, partition);
     if (problem !== null || records === null) {

@@ -204,3 +204,15 @@ t.test('pipelined requests of one connection are answered in order', async (t) =
     t.equal(answer.responses[0]?.partitionResponses[0]?.baseOffset, i);
   }
 });
+
+t.test(
+  'min.insync.replicas above the one node: acks all is refused, the others go on',
+  async (t) => {
+    const broker = await startBroker(t);
+    const client = await connectTo(t, broker);
+    await createTopic(client, 'a', { configs: { 'min.insync.replicas': '2' } });
+    const refused = await produceTo(client, 'a', ['x'], { acks: -1 });
+    t.match(refused, { errorCode: errorCodes.NOT_ENOUGH_REPLICAS, baseOffset: -1 });
+    t.match(await produceTo(client, 'a', ['x'], { acks: 1 }), { errorCode: 0, baseOffset: 0 });
+  },
+);
