@@ -7,6 +7,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
 import { type Client, codecs, LIMITS, type Limit } from './client.js';
 import { clients, kcat } from './clients.js';
+import { directories } from './directories.js';
 import {
   dumpLogSegments,
   goldenCommitted,
@@ -37,9 +38,9 @@ import {
   writeText,
 } from './text.js';
 
-const usage = `node dist-test/test/interop/run.js [--only CLIENT]... [--against kafka|HOST:PORT] [--text LINES] [--keep]
+const usage = `node dist-test/test/interop/run.js [--only CLIENT|directories]... [--against kafka|HOST:PORT] [--text LINES] [--keep]
 
-  --only CLIENT   only this client, more than once for several
+  --only CLIENT   only this client, more than once for several; directories: Kafka's directories and ours
   --against       a real Kafka from the Maven jars, or a broker that runs already; default: our broker
   --text LINES    only the first LINES lines of the package index; 0 leaves the text out
   --keep          keep the temporary directory`;
@@ -58,6 +59,8 @@ if (options.help) {
   process.exit(0);
 }
 
+/** The part of directories.ts. */
+const DIRECTORIES = 'directories';
 const isCi = process.env['CI'] === 'true';
 const dir = mkdtempSync(join(tmpdir(), 'millrace-interop-'));
 const table = new Table();
@@ -66,10 +69,13 @@ process.on('exit', () => {
   else rmSync(dir, { recursive: true, force: true });
 });
 
-const wanted = clients.filter(
-  ({ name }) => options.only === undefined || options.only.includes(name),
-);
-if (wanted.length === 0) throw new Error(`clients: ${clients.map(({ name }) => name).join(', ')}`);
+const isWanted = (name: string): boolean =>
+  options.only === undefined || options.only.includes(name);
+const wanted = clients.filter(({ name }) => isWanted(name));
+const wantsDirectories = isWanted(DIRECTORIES) && options.against === 'millrace';
+if (wanted.length === 0 && !wantsDirectories) {
+  throw new Error(`clients: ${clients.map(({ name }) => name).join(', ')}; or ${DIRECTORIES}`);
+}
 if (kcat.missing() !== null) {
   console.error(`The suite itself uses kcat: ${kcat.missing()}`);
   process.exit(1);
@@ -82,6 +88,11 @@ for (const client of wanted) {
   if (reason !== null) {
     table.set(client.name, 'metadata', { kind: isCi ? 'fail' : 'skip', reason });
   }
+}
+
+if (wanted.length === 0) {
+  await directoriesBothWays();
+  finish();
 }
 
 const server = await start(join(dir, 'main'));
@@ -103,12 +114,16 @@ await check(server.name, 'clean end with exit code 0', async () => {
 // After a clean end, because Kafka's index files are longer than their entries until then.
 if (server.dataDir !== null) await dump(server.name, server.dataDir);
 if (server.name === 'millrace') await golden();
+if (wantsDirectories) await directoriesBothWays();
+finish();
 
-console.log(table.toString());
-for (const line of table.failures()) console.log(`\n${line}`);
-const { passed, failed, skipped } = table.counts();
-console.log(`${passed} passed, ${failed} failed${skipped > 0 ? `, ${skipped} skipped` : ''}`);
-process.exit(failed > 0 ? 1 : 0);
+function finish(): never {
+  console.log(table.toString());
+  for (const line of table.failures()) console.log(`\n${line}`);
+  const { passed, failed, skipped } = table.counts();
+  console.log(`${passed} passed, ${failed} failed${skipped > 0 ? `, ${skipped} skipped` : ''}`);
+  process.exit(failed > 0 ? 1 : 0);
+}
 
 async function start(serverDir: string): Promise<Server> {
   mkdirSync(serverDir);
@@ -232,14 +247,21 @@ async function golden(): Promise<void> {
   await dump('golden', copy);
 }
 
+/** Kafka's directories and ours, both ways: with the real Kafka of the Java client. */
+async function directoriesBothWays(): Promise<void> {
+  const reason = clients.find(({ name }) => name === 'java')?.missing() ?? null;
+  if (reason === null) return directories({ dir: join(dir, DIRECTORIES), check });
+  table.check(DIRECTORIES, 'both ways', { kind: isCi ? 'fail' : 'skip', reason });
+}
+
 async function cell(client: Client, task: string, run: () => Promise<void>): Promise<void> {
   const reason = client.notApplicable[task];
   if (reason === undefined) await timed(client.name, task, run, { notes: notesOf(client, task) });
   else table.set(client.name, task, { kind: 'none', reason });
 }
 
-/** A check that is no client's cell. */
-async function check(subject: string, what: string, run: () => Promise<void>): Promise<void> {
+/** A check that is no client's cell; a text that it answers is said behind it. */
+async function check(subject: string, what: string, run: () => Promise<unknown>): Promise<void> {
   await timed(subject, what, run, { alone: true });
 }
 
@@ -257,22 +279,26 @@ function notesOf({ limits, unreadable }: Client, task: string): string[] {
 async function timed(
   row: string,
   task: string,
-  run: () => Promise<void>,
+  run: () => Promise<unknown>,
   options: { readonly alone?: boolean; readonly notes?: readonly string[] },
 ): Promise<void> {
   const start = performance.now();
   let result: Cell;
+  let said = '';
   try {
-    await run();
+    const answer = await run();
+    if (typeof answer === 'string' && answer !== '') said = `: ${answer}`;
     result = { kind: 'pass', seconds: secondsSince(start), notes: options.notes ?? [] };
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error);
     result = { kind: 'fail', reason };
   }
-  if (options.alone) table.check(row, task, result);
+  if (options.alone) table.check(row, task + said, result);
   else table.set(row, task, result);
   const passed = result.kind === 'pass';
-  console.log(`${passed ? 'ok  ' : 'FAIL'} ${row}: ${task} ${secondsSince(start).toFixed(1)} s`);
+  console.log(
+    `${passed ? 'ok  ' : 'FAIL'} ${row}: ${task}${said} ${secondsSince(start).toFixed(1)} s`,
+  );
   if (result.kind !== 'fail') return;
   console.log(`     ${result.reason.split('\n').slice(0, 12).join('\n     ')}`);
 }

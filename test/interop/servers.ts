@@ -45,8 +45,25 @@ export async function startMillrace(dataDir: string): Promise<Server> {
   };
 }
 
-/** A real Kafka. `dir` gets the server's files; its log directory is `dir`/data. */
-export async function startKafka(dir: string): Promise<Server> {
+export type KafkaServer = Server & {
+  /** What it has logged since its last start. */
+  output(): string;
+  /** Ends it at once, as a crash would. */
+  kill(): Promise<void>;
+};
+
+export type KafkaOptions = {
+  /** Of its own log; warn where not given. */
+  readonly logLevel?: 'info';
+  /** More lines of server.properties. */
+  readonly properties?: readonly string[];
+};
+
+/**
+ * A real Kafka. `dir` gets the server's files; its log directory is `dir`/data, which may be there
+ * from an earlier run.
+ */
+export async function startKafka(dir: string, options: KafkaOptions = {}): Promise<KafkaServer> {
   const dataDir = join(dir, 'data');
   mkdirSync(dataDir, { recursive: true });
   const port = await freePort(19092);
@@ -70,13 +87,15 @@ export async function startKafka(dir: string): Promise<Server> {
     'log.cleaner.dedupe.buffer.size=4194304',
     // Some records have times of long ago.
     'log.retention.ms=-1',
+    ...(options.properties ?? []),
   ];
   writeFileSync(properties, `${lines.join('\n')}\n`);
   const format = ['kafka.tools.StorageTool', 'format', '--ignore-formatted'];
   format.push('--cluster-id', 'bWlsbHJhY2UtaW50ZXJvcA', '--config', properties);
   await runOk('java', [...javaOptions(256), ...format]);
   const start = async (): Promise<Service> => {
-    const args = [...javaOptions(512), 'kafka.Kafka', properties];
+    const level = `-Dmillrace.log.level=${options.logLevel ?? 'warn'}`;
+    const args = [level, ...javaOptions(512), 'kafka.Kafka', properties];
     const started = new Service('java', args, { env: { LOG_DIR: dir } });
     try {
       await waitForBroker(`127.0.0.1:${port}`, started);
@@ -97,6 +116,8 @@ export async function startKafka(dir: string): Promise<Server> {
       service = await start();
     },
     stop: () => service.stop(),
+    output: () => service.output,
+    kill: () => service.killNow(),
   };
 }
 

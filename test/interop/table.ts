@@ -50,7 +50,7 @@ export class Table {
       ]);
     }
     const widths = rows[0]?.map((_, i) => Math.max(...rows.map((row) => row[i]?.length ?? 0)));
-    const lines = rows.map((row) =>
+    const lines = (this.#rows.size === 0 ? [] : rows).map((row) =>
       row
         .map((text, i) => text.padEnd(widths?.[i] ?? 0))
         .join('  ')
