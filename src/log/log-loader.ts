@@ -10,7 +10,7 @@
  *
  * After a clean shutdown nothing is scanned, unless a snapshot or the epochs are missing. Offsets below the
  * recovery point were durable: if the log ends before it (a file is gone) the log goes on above it,
- * so that no acknowledged offset is given out twice.
+ * so that no acknowledged offset is given out twice, and a batch without records fills the hole.
  */
 
 import { setImmediate as yieldToLoop } from 'node:timers/promises';
@@ -20,6 +20,7 @@ import type { Logger } from '../base/logger.js';
 import { offset as asOffset, type Offset } from '../base/offset.js';
 import type { Env } from '../file/env.js';
 import type { AbortedEntry } from '../index/transaction-index.js';
+import { placeholderBatch } from '../record/batch-filter.js';
 import {
   WALK_ATTRIBUTES,
   WALK_BASE_OFFSET,
@@ -34,6 +35,7 @@ import {
 import { CONTROL_BIT } from '../record/layout.js';
 import { checkSegment } from '../segment/check.js';
 import { parseFileName } from '../segment/names.js';
+import { RELATIVE_OFFSET_MAX } from '../segment/roll-policy.js';
 import { isBatchAt } from '../segment/scan.js';
 import { Segment, type SegmentConfig, type SegmentOpenOptions } from '../segment/segment.js';
 import { SegmentList } from '../segment/segment-list.js';
@@ -364,28 +366,46 @@ class LogLoader {
 
   /**
    * Makes sure that there is a segment to append to, at or above the recovery point, and at or above the
-   * log start: what was deleted and not yet synced may be lost, its offsets are not given out again.
+   * log start: what was deleted and not yet synced may be lost, its offsets are not given out again. In
+   * the place of offsets that were durable and are gone comes a batch without records, as compaction
+   * leaves one: a consumer there goes on behind it, and does not wait for what never comes.
    */
   async #ensureEnd(): Promise<Offset> {
     const { env, clock, logger, dir, config, recoveryPoint, logStartOffset } = this.#options;
     const last = this.#segments.last;
-    const bound = Math.max(recoveryPoint, logStartOffset);
+    const bound = asOffset(Math.max(recoveryPoint, logStartOffset));
     const end = last?.nextOffset ?? bound;
-    if (last !== null && end >= bound) return asOffset(end);
-    const baseOffset = asOffset(Math.max(end, bound));
+    if (last !== null && end >= bound) return end;
+    const lostFrom = Math.max(end, logStartOffset) as Offset;
+    // More than a segment has room for were never lost: then it is the checkpoint that is wrong.
+    const fills = last !== null && lostFrom < bound && bound - lostFrom <= RELATIVE_OFFSET_MAX;
+    const baseOffset = fills ? lostFrom : bound;
+    // Of an earlier try.
+    let active =
+      last?.size === 0 && last.baseOffset === baseOffset && last.appendable ? last : null;
     if (last !== null) {
-      logger.error('the log ends before its recovery point or start and goes on above it', {
-        dir,
-        logEndOffset: end,
-        recoveryPoint,
-        logStartOffset,
-      });
-      last.seal();
+      const fields = { dir, logEndOffset: end, recoveryPoint, logStartOffset };
+      logger.error('the log ends before its recovery point or start and goes on above it', fields);
+      if (active === null) last.seal();
     }
-    this.#segments.add(Segment.create({ env, clock, logger, dir, config, baseOffset }));
+    if (active === null) {
+      active = Segment.create({ env, clock, logger, dir, config, baseOffset });
+      this.#segments.add(active);
+    }
+    if (fills) {
+      const leaderEpoch = this.#latestEpoch;
+      const made = { leaderEpoch, timestampMs: clock.nowMs() };
+      active.append([placeholderBatch(lostFrom, bound - 1, made)]);
+      await active.flush();
+    }
     // Appends to it may be acknowledged as durable before the next roll.
     await env.syncDir(dir);
-    return baseOffset;
+    return bound;
+  }
+
+  get #latestEpoch(): number {
+    const fromFile = this.#fileEpochs?.at(-1)?.epoch ?? 0;
+    return Math.max(0, fromFile, this.#scannedEpochs.latestEpoch);
   }
 
   #removeLeftovers(): void {

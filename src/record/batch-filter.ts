@@ -15,6 +15,7 @@
 import { assert } from '../base/assert.js';
 import { readVarint, varintEnd, varintSize, writeVarint } from '../base/varint.js';
 import { crc32c } from '../native/crc32c.js';
+import { BatchBuilder } from './batch-builder.js';
 import { writeInt16, writeInt32, writeInt64 } from './batch-patch.js';
 import {
   attributesOf,
@@ -33,6 +34,7 @@ import {
   CRC,
   DELETE_HORIZON_BIT,
   HEADER_SIZE,
+  LAST_OFFSET_DELTA,
   LENGTH,
   LOG_OVERHEAD,
   MAX_TIMESTAMP,
@@ -107,6 +109,19 @@ export function emptyBatch(batch: Uint8Array): Uint8Array {
   writeInt16(empty, ATTRIBUTES, attributes);
   writeInt64(empty, BASE_TIMESTAMP, NO_TIMESTAMP);
   return seal(empty, 0);
+}
+
+/** A batch without records in the place of offsets that are lost: consumers go on behind it. */
+export function placeholderBatch(
+  baseOffset: number,
+  lastOffset: number,
+  { leaderEpoch, timestampMs }: { readonly leaderEpoch: number; readonly timestampMs: number },
+): Uint8Array {
+  const builder = new BatchBuilder();
+  builder.append({ timestamp: timestampMs, key: null, value: null });
+  const batch = builder.build({ baseOffset, leaderEpoch });
+  writeInt32(batch, LAST_OFFSET_DELTA, lastOffset - baseOffset);
+  return emptyBatch(batch);
 }
 
 function rebuild(batch: Uint8Array, kept: readonly Kept[], horizonMs: number | null): Uint8Array {

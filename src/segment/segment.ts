@@ -73,7 +73,7 @@ export class Segment implements AsyncDisposable {
   #nextBaseOffset: Offset | null;
   /** Null: not read yet. */
   #firstTimestampMs: number | null = null;
-  /** The one by which it was read while it was sealed; there may be slices of it. */
+  /** By which it was read while it was sealed; there may be slices of it. */
   #former: LogFile | null = null;
   #createdMs: number;
   #times: TimeSearch;
@@ -382,11 +382,11 @@ export class Segment implements AsyncDisposable {
    */
   async flush(): Promise<void> {
     if (!this.#open) throw closedError(this.#files.path('log'));
-    await this.#logToSync()?.datasync();
+    await this.#logToSync().datasync();
   }
 
   flushSync(): void {
-    this.#logToSync()?.datasyncSync();
+    this.#logToSync().datasyncSync();
   }
 
   /** Gives back what the log has beyond its end. True: its file is shorter now, which is not synced. */
@@ -469,11 +469,11 @@ export class Segment implements AsyncDisposable {
     this.#locator.damaged = damageOfBlocks(this.#locator, wrong, this);
   };
 
-  #logToSync(): LogFile | null {
+  #logToSync(): LogFile {
     this.#indexes.write();
     const { zerosAhead = false, segmentBytes } = this.#options.config;
     if (this.#active) this.#log?.writeZerosUpTo(zerosAhead ? segmentBytes : 0);
-    return this.#log;
+    return this.#openLog();
   }
 
   /** Loads what a sealed, clean segment left unread. */

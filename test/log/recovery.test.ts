@@ -3,7 +3,8 @@
 import { readFileSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
-import type { Offset } from '#src/base/offset.js';
+import { type Offset, offset } from '#src/base/offset.js';
+import { HEADER_SIZE } from '#src/record/layout.js';
 import {
   append,
   appended,
@@ -92,4 +93,49 @@ t.test('a durable tail that is gone is not given out again', async (t) => {
     const records = readAll(again, again.logEndOffset - 1);
     t.equal(records.length, 1);
   }
+});
+
+t.test(
+  'offsets that were durable and are gone: a consumer there goes on behind them',
+  async (t) => {
+    for (const clean of [true, false]) {
+      const dir = tempDir(t);
+      const log = await openLog(t, dir);
+      for (let i = 0; i < 5; i++) await appended(log, batch(2));
+      const half = log.sizeInBytes * 0.4;
+      await log.close();
+      truncateSync(join(dir, LOG), half);
+      const recoveryPoint = offset(10);
+      for (let start = 0; start < 2; start++) {
+        const again = await openLog(t, dir, { clean, recoveryPoint });
+        t.equal(again.logEndOffset, 10 + start);
+        const read = again.read(7, {
+          maxBytes: 1,
+          minOneMessage: true,
+          isolation: 'read_committed',
+        });
+        t.ok(read.ok && read.slice?.length === HEADER_SIZE, 'a batch without records');
+        if (read.ok) read.slice?.release();
+        t.same(
+          readAll(again).map((record) => record.offset),
+          start === 0 ? [0, 1, 2, 3] : [0, 1, 2, 3, 10],
+        );
+        if (start === 0)
+          t.equal(await appended(again, batch(1)), 10, 'no offset is given out twice');
+        await again.close();
+      }
+    }
+  },
+);
+
+t.test('a hole that no segment could hold is left: the checkpoint is wrong', async (t) => {
+  const dir = tempDir(t);
+  const log = await openLog(t, dir);
+  await appended(log, batch(2));
+  await log.close();
+  const recoveryPoint = offset(2 ** 40);
+  const again = await openLog(t, dir, { recoveryPoint });
+  t.equal(again.logEndOffset, 2 ** 40);
+  t.equal(await appended(again, batch(1)), 2 ** 40);
+  t.equal(readAll(again).length, 3);
 });
