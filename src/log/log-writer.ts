@@ -127,10 +127,7 @@ export class LogWriter {
     return this.#stopped;
   }
 
-  /**
-   * Whether what was acknowledged can be read: also after a write or a sync failed, but not once the
-   * log is closed or deleted, or when what was done to its files went wrong.
-   */
+  /** Also after a write or a sync failed, but not once it is closed, deleted, or its files are in doubt. */
   get readable(): boolean {
     return this.#readable;
   }
@@ -330,6 +327,10 @@ export class LogWriter {
     this.#unsynced = [];
     this.#queue = [];
     this.#queueBytes = 0;
+    this.#refuse(refused, reason);
+  }
+
+  #refuse(refused: readonly PendingAppend[], reason: string): void {
     for (const pending of refused) pending.resolve(this.#storageError(reason));
   }
 
@@ -402,11 +403,8 @@ export class LogWriter {
     this.#offsets.move(logStartOffset, lastStableOffset, highWatermark, logEnd);
     if (this.#stopped !== null) {
       // A file beside the log has failed, and everything else was answered.
-      const refused = this.#storageError(this.#stopped);
-      for (const pending of run) pending.resolve(refused);
-      return;
-    }
-    if (this.#syncing !== null || this.#unflushedCount >= this.#config.flushMessages) {
+      this.#refuse(run, this.#stopped);
+    } else if (this.#syncing !== null || this.#unflushedCount >= this.#config.flushMessages) {
       for (const pending of run) this.#unsynced.push(pending);
       this.#syncing ??= this.#sync();
     } else {
@@ -419,8 +417,7 @@ export class LogWriter {
   #note(run: readonly PendingAppend[]): void {
     try {
       for (const pending of run) {
-        if (pending.bytes === null) continue;
-        this.#noteEpoch(pending);
+        if (pending.bytes !== null) this.#noteEpoch(pending);
         if (pending.transaction !== 'none') this.#noteTransaction(pending);
       }
     } catch (error) {
@@ -473,8 +470,7 @@ export class LogWriter {
     } else {
       this.failed(error);
     }
-    const failure = this.#storageError(`the write failed: ${String(error)}`);
-    for (const pending of refused) pending.resolve(failure);
+    this.#refuse(refused, `the write failed: ${String(error)}`);
   }
 
   /** Syncs until nothing waits; what is written meanwhile shares the next sync. */

@@ -307,10 +307,7 @@ export class Segment implements AsyncDisposable {
     return cursor === null ? null : cursor.lastOffset;
   }
 
-  /**
-   * The first record with a timestamp >= `timestampMs` and an offset >= `startOffset`; null if there
-   * is none.
-   */
+  /** The first record with a timestamp >= `timestampMs` and an offset >= `startOffset`; null: none. */
   offsetForTimestamp(timestampMs: number, startOffset: number): TimestampOffset | null {
     if (this.maxTimestampMs < timestampMs) return null;
     return this.#times.first(timestampMs, startOffset);
