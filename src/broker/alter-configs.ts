@@ -14,10 +14,10 @@ import type { ChangeResult, ConfigChange, Refused } from '../cluster/controller.
 import { topicConfigTable } from '../log/topic-config-table.js';
 import { topicNameProblem } from '../log/topic-name.js';
 import { errorCodes } from '../protocol/error-codes.js';
-import { clientMetricsTable } from './client-metrics-config.js';
 import { brokerConfigTable } from './config.js';
 import type { BrokerServices } from './handler.js';
 import { updateModeOf } from './live-config.js';
+import { clientMetricsTable } from './telemetry/client-metrics-config.js';
 
 /** Codes of what has configs. */
 export const TOPIC = 2;

@@ -18,6 +18,8 @@ import { type Env, systemEnv } from '../file/env.js';
 import { LogManager } from '../log/log-manager.js';
 import { deriveLogConfig, type LogConfig } from '../log/topic-config.js';
 import { Server } from '../net/server.js';
+import { getTelemetrySubscriptions } from '../protocol/messages/71-get-telemetry-subscriptions.js';
+import { pushTelemetry } from '../protocol/messages/72-push-telemetry.js';
 import {
   type BrokerConfig,
   type BrokerConfigInput,
@@ -28,11 +30,12 @@ import { DelayedOperations } from './delayed-operations.js';
 import { Dispatcher } from './dispatcher.js';
 import { FetchSessionCache } from './fetch-sessions.js';
 import { makeGroupCoordinator } from './groups.js';
-import type { BrokerServices, ClientState } from './handler.js';
+import type { BrokerServices, ClientState, Handler } from './handler.js';
 import { allHandlers } from './handlers/all.js';
 import { advertisedAddress, formatAddress, type ServedListener } from './listeners.js';
 import { LiveBrokerConfig } from './live-config.js';
 import { ClientQuotas } from './quotas/client-quotas.js';
+import { ClientTelemetry, type ClientTelemetryPush } from './telemetry/client-telemetry.js';
 import { makeTransactionCoordinator } from './transactions.js';
 
 /** Fetches that wait at a time, over all connections. */
@@ -48,6 +51,11 @@ export interface BrokerOptions {
   readonly clock?: Clock;
   readonly random?: Random;
   readonly logger?: Logger;
+  /**
+   * Takes the metrics that clients push (KIP-714); without it clients are not asked for any. Not to be
+   * slow: it runs while the request is answered.
+   */
+  readonly clientTelemetry?: (push: ClientTelemetryPush) => void;
 }
 
 export interface BoundListener {
@@ -159,7 +167,8 @@ export class Broker {
         }),
         delayedFetches: new DelayedOperations({ clock, countMax: DELAYED_FETCHES_MAX }),
         quotas: clientQuotasOf(config, clock, controller),
-        handlers: allHandlers,
+        telemetry: clientTelemetryOf(options, { config, clock, random, logger, controller }),
+        handlers: servedHandlers(options),
       };
       for (const listener of config.listeners) servers.push(await listen(services, listener));
       return new Broker(services, servers);
@@ -222,6 +231,27 @@ function defaultLogConfigOf(config: BrokerConfig): LogConfig {
   const derived = deriveLogConfig(config, new Map());
   if (!derived.ok) throw new MillraceError(derived.message, { code: 'INVALID_CONFIG' });
   return derived.config;
+}
+
+/** As in Kafka, telemetry is advertised only where somebody takes it. */
+function servedHandlers({ clientTelemetry }: BrokerOptions): readonly Handler[] {
+  if (clientTelemetry !== undefined) return allHandlers;
+  const keys: readonly number[] = [getTelemetrySubscriptions.key, pushTelemetry.key];
+  return allHandlers.filter(({ message }) => !keys.includes(message.key));
+}
+
+function clientTelemetryOf(
+  { clientTelemetry }: BrokerOptions,
+  services: Pick<BrokerServices, 'config' | 'clock' | 'logger' | 'controller'> & { random: Random },
+): ClientTelemetry | null {
+  if (clientTelemetry === undefined) return null;
+  const { config, controller } = services;
+  return new ClientTelemetry({
+    ...services,
+    image: () => controller.image,
+    pushBytesMax: config.values['telemetry.max.bytes'],
+    receive: clientTelemetry,
+  });
 }
 
 function clientQuotasOf(

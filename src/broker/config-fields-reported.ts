@@ -232,7 +232,6 @@ const quotaAndMetricFields = {
   'remote.log.storage.system.enable': boolean({ default: false, doc: 'Tiered storage.' }),
   'replication.quota.window.num': int({ default: 11, min: 1, doc: 'Quotas.' }),
   'replication.quota.window.size.seconds': int({ default: 1, min: 1, doc: 'Quotas.' }),
-  'telemetry.max.bytes': int({ default: MIB, min: 1, doc: 'Metrics of clients.' }),
 };
 
 export const reportedFields = {

@@ -183,6 +183,11 @@ export const servedFields = {
     min: 1,
     doc: 'Largest request; a client that announces a larger one is disconnected.',
   }),
+  'telemetry.max.bytes': int({
+    default: MIB,
+    min: 1,
+    doc: 'Most bytes of metrics in one push of a client; decompressed 20 times as many.',
+  }),
 };
 
 function clusterIdProblem(text: string): string | null {

@@ -22,6 +22,7 @@ import type { DelayedOperations } from './delayed-operations.js';
 import type { FetchSessionCache } from './fetch-sessions.js';
 import type { ServedListener } from './listeners.js';
 import type { ClientQuotas } from './quotas/client-quotas.js';
+import type { ClientTelemetry } from './telemetry/client-telemetry.js';
 
 /** What every handler works with. */
 export interface BrokerServices {
@@ -37,6 +38,8 @@ export interface BrokerServices {
   readonly fetchSessions: FetchSessionCache;
   readonly delayedFetches: DelayedOperations;
   readonly quotas: ClientQuotas;
+  /** Null: nobody takes metrics of clients. */
+  readonly telemetry: ClientTelemetry | null;
   /** Every handler of this broker; ApiVersions shows it. */
   readonly handlers: readonly Handler[];
 }

@@ -67,7 +67,8 @@ t.test('bad input to every handler: the broker lives and serves a bystander', as
   t.comment(`seed ${seed}`);
   const random = seededRandom(seed);
   const logger = keepingLogger();
-  const broker = await startBroker(t, { 'num.partitions': 1 }, { logger });
+  const clientTelemetry = () => {};
+  const broker = await startBroker(t, { 'num.partitions': 1 }, { logger, clientTelemetry });
   const bystander = await connectTo(t, broker);
   const topicId = await createTopic(bystander, 'a');
   const valid = validFrames(topicId);

@@ -9,10 +9,10 @@ import { errorCodes } from '../../protocol/error-codes.js';
 import type { ElementOf, RequestOf, ResponseInput } from '../../protocol/infer.js';
 import { describeConfigs } from '../../protocol/messages/32-describe-configs.js';
 import { BROKER, BROKER_LOGGER, CLIENT_METRICS, TOPIC } from '../alter-configs.js';
-import { describeClientMetrics } from '../client-metrics-config.js';
 import { describeBrokerConfigs } from '../config.js';
 import { configAnswer, configSourceCodes, configTypeCodes } from '../config-answers.js';
 import { type BrokerServices, handler } from '../handler.js';
+import { describeClientMetrics } from '../telemetry/client-metrics-config.js';
 
 type ResourceRequest = ElementOf<RequestOf<typeof describeConfigs>['resources']>;
 type ResourceResponse = ElementOf<ResponseInput<typeof describeConfigs>['results']>;

@@ -22,7 +22,7 @@ t.test(
   'behaviour 1: header and body bytes of versions 0 to 5, each on a new connection',
   async (t) => {
     const broker = await startBroker(t);
-    const served = servedApis(allHandlers);
+    const served = servedApis(broker.services.handlers);
     for (let version = 0; version <= 5; version++) {
       const client = await connectTo(t, broker);
       client.sendBytes(request(version, version < 3 ? '' : FLEXIBLE_BODY));
