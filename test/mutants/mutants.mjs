@@ -23,6 +23,9 @@ const zerosAhead = 'test/log/zeros-ahead.test.ts';
 const library = 'test/storage/library.test.ts';
 const snapshot = 'test/cli/snapshot.test.ts';
 const walk = 'test/native/walk-batches.test.ts';
+const crash = 'test/fault/crash.test.ts';
+const fault = 'test/fault/fault.test.ts';
+const truncation = 'test/log/truncation.test.ts';
 
 export const mutants = [
   // Acknowledging
@@ -596,6 +599,34 @@ export const mutants = [
     search: 'flusher.truncateTo(target.baseOffset);',
     replace: '',
     tests: ['test/log/truncation.test.ts'],
+  },
+  {
+    name: 'bytes of another history in a slice',
+    file: 'src/file/file-slice.ts',
+    search: 'if (this.#sliceCount === 0) return;',
+    replace: 'if (this.#sliceCount >= 0) return;',
+    tests: [truncation],
+  },
+  {
+    name: 'transaction index of a killed process not synced',
+    file: 'src/log/transaction-log.ts',
+    search: 'index.doubt();',
+    replace: '',
+    tests: [crash],
+  },
+  {
+    name: 'log start forgotten once the segments below it are renamed',
+    file: 'src/log/checkpoint-writer.ts',
+    search: 'if (log.logStartOffset > 0) ',
+    replace: 'if (log.logStartOffset > (log.segments[0]?.baseOffset ?? 0)) ',
+    tests: [fault],
+  },
+  {
+    name: 'appends are not answered when a file beside the log fails',
+    file: 'src/log/log-writer.ts',
+    search: 'this.#refuse(run, this.#stopped);',
+    replace: '',
+    tests: [fault],
   },
   // Network
   {
