@@ -1,11 +1,38 @@
 /** The broker configs of the group coordinator that this broker obeys; part of config-fields.ts. */
 
-import { int, long } from '../base/config-table.js';
+import { int, list, long, string } from '../base/config-table.js';
 
 const INT_MAX = 2 ** 31 - 1;
 const MIB = 2 ** 20;
 
 export const groupFields = {
+  'group.consumer.assignors': list({
+    default: ['uniform', 'range'],
+    doc: 'Assignors of consumer groups (KIP-848) that members may ask for; the first is taken where they ask for none. There are no others than these two.',
+  }),
+  'group.consumer.heartbeat.interval.ms': int({
+    default: 5000,
+    min: 1,
+    doc: 'How often members of consumer groups (KIP-848) send heartbeats.',
+  }),
+  'group.consumer.max.size': int({
+    default: INT_MAX,
+    min: 1,
+    doc: 'Most members of a consumer group (KIP-848).',
+  }),
+  'group.consumer.migration.policy': string({
+    default: 'bidirectional',
+    check: (text) =>
+      ['disabled', 'upgrade', 'downgrade', 'bidirectional'].includes(text.toLowerCase())
+        ? null
+        : 'a migration policy is disabled, upgrade, downgrade or bidirectional',
+    doc: 'Whether a classic group becomes a consumer group (KIP-848) when such a consumer joins it (upgrade), and a classic group again when the last one leaves (downgrade).',
+  }),
+  'group.consumer.session.timeout.ms': int({
+    default: 45_000,
+    min: 1,
+    doc: 'After so long without a heartbeat a member of a consumer group (KIP-848) is removed.',
+  }),
   'group.initial.rebalance.delay.ms': int({
     default: 0,
     min: 0,

@@ -137,18 +137,10 @@ const logFields = {
 };
 
 const groupFields = {
-  'group.consumer.assignors': list({ default: ['uniform', 'range'], doc: 'Of KIP-848 groups.' }),
-  'group.consumer.heartbeat.interval.ms': int({ default: 5000, doc: 'Of KIP-848 groups.' }),
   'group.consumer.max.heartbeat.interval.ms': int({ default: 15_000, doc: 'Of KIP-848 groups.' }),
   'group.consumer.max.session.timeout.ms': int({ default: 60_000, doc: 'Of KIP-848 groups.' }),
-  'group.consumer.max.size': int({ default: INT_MAX, doc: 'Of KIP-848 groups.' }),
-  'group.consumer.migration.policy': string({
-    default: 'bidirectional',
-    doc: 'Of KIP-848 groups.',
-  }),
   'group.consumer.min.heartbeat.interval.ms': int({ default: 5000, doc: 'Of KIP-848 groups.' }),
   'group.consumer.min.session.timeout.ms': int({ default: 45_000, doc: 'Of KIP-848 groups.' }),
-  'group.consumer.session.timeout.ms': int({ default: 45_000, doc: 'Of KIP-848 groups.' }),
   'group.coordinator.append.linger.ms': int({ default: 5, doc: 'Write batching of groups.' }),
   'group.coordinator.rebalance.protocols': list({
     default: ['classic', 'consumer', 'streams'],

@@ -16,6 +16,7 @@ export interface Feature {
 
 /** In order of their names. */
 export const features: readonly Feature[] = [
+  { name: 'group.version', minVersion: 0, maxVersion: 1, level: 1 },
   { name: 'transaction.version', minVersion: 0, maxVersion: 2, level: 2 },
 ];
 

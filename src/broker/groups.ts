@@ -31,6 +31,7 @@ export function makeGroupCoordinator(services: GroupServices): GroupCoordinator 
     random,
     logger,
     settings: settingsOf(config),
+    topics: () => controller.image.topics(),
     topic: {
       name: OFFSETS_TOPIC,
       partitionCount: values['offsets.topic.num.partitions'],
@@ -72,8 +73,28 @@ function settingsOf(config: BrokerConfig): GroupSettings {
     get offsetsRetentionMs() {
       return config.values['offsets.retention.minutes'] * MINUTE_MS;
     },
+    get consumerSessionTimeoutMs() {
+      return config.values['group.consumer.session.timeout.ms'];
+    },
+    get consumerHeartbeatIntervalMs() {
+      return config.values['group.consumer.heartbeat.interval.ms'];
+    },
+    get consumerMemberCountMax() {
+      return config.values['group.consumer.max.size'];
+    },
+    get consumerAssignors() {
+      return config.values['group.consumer.assignors'].map(assignorName);
+    },
+    get migrationPolicy() {
+      return config.values['group.consumer.migration.policy'].toLowerCase();
+    },
     get retentionCheckIntervalMs() {
       return config.values['offsets.retention.check.interval.ms'];
     },
   };
+}
+
+/** The classes of Kafka's own assignors stand for their names. */
+function assignorName(name: string): string {
+  return name.replace(/^.*\.(\w+)Assignor$/, '$1').toLowerCase();
 }

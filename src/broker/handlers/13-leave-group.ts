@@ -8,10 +8,10 @@ export const leaveGroupHandler = handler({
   message: leaveGroup,
   versions: { min: 0, max: 5 },
   notes: '',
-  handle({ broker, version }, request) {
+  async handle({ broker, version }, request) {
     const members =
       version >= 3 ? request.members : [{ memberId: request.memberId, groupInstanceId: null }];
-    const left = broker.groups.leave(request.groupId, members);
+    const left = await broker.groups.leave(request.groupId, members);
     if (typeof left === 'string') return { errorCode: errorCodes[left], members: [] };
     const codes = left.map((error) => errorCodes[error]);
     // One member was asked for: its error is that of the request.

@@ -12,12 +12,11 @@
  * marker of a transaction is in a partition of the offsets topic.
  */
 
-import { assert } from '../../base/assert.js';
 import type { Clock, Timer } from '../../base/clock.js';
 import type { Logger } from '../../base/logger.js';
 import type { Random } from '../../base/random.js';
 import type { ErrorName } from '../../protocol/error-codes.js';
-import { StateTopic, type StateTopicOptions } from '../state-topic.js';
+import { type StateRecord, StateTopic, type StateTopicOptions } from '../state-topic.js';
 import {
   type ClassicGroup,
   type JoinReply,
@@ -33,9 +32,23 @@ import {
   type MemberIdentity,
   type SyncRequest,
 } from './classic-protocol.js';
+import { commitProblem } from './commit-problem.js';
+import { ConsumerGroup } from './consumer-group.js';
+import {
+  type ConsumerHeartbeat,
+  ConsumerProtocol,
+  type ConsumerReply,
+  type ConsumerSettings,
+  refused,
+  requestProblem,
+} from './consumer-protocol.js';
+import { consumerGroupTombstones } from './consumer-records.js';
 import type { CommittedOffset, TopicPartition } from './group-offsets.js';
-import { groupRecord } from './group-records.js';
+import { groupRecord, groupTombstone } from './group-records.js';
 import { type GroupEntry, GroupTable } from './group-table.js';
+import { uuidText } from './member-id.js';
+import { allows, downgrade, isClassicOnly, upgrade } from './migration.js';
+import { MixedMembers } from './mixed-members.js';
 import {
   type Committer,
   commitError,
@@ -44,6 +57,7 @@ import {
   type OffsetSettings,
   type TransactionalCommitRequest,
 } from './offset-commits.js';
+import { RegexTopics, type TopicView } from './regex-topics.js';
 import { subscribedTopicsOf } from './subscription.js';
 
 export type { CommittedOffset, TopicPartition } from './group-offsets.js';
@@ -55,7 +69,9 @@ export type {
 export type { JoinReply, JoinRequest, MemberIdentity, SyncReply, SyncRequest };
 
 /** Read at each use: may change while the broker runs. */
-export interface GroupSettings extends ClassicSettings, OffsetSettings {
+export interface GroupSettings extends ClassicSettings, OffsetSettings, ConsumerSettings {
+  /** disabled, upgrade, downgrade or bidirectional. */
+  readonly migrationPolicy: string;
   readonly sessionTimeoutMinMs: number;
   readonly sessionTimeoutMaxMs: number;
   readonly retentionCheckIntervalMs: number;
@@ -66,6 +82,8 @@ export interface GroupCoordinatorOptions {
   readonly random: Random;
   readonly logger: Logger;
   readonly settings: GroupSettings;
+  /** All topics; another array after each change. */
+  readonly topics: () => readonly TopicView[];
   /** Of the offsets topic. */
   readonly topic: Omit<StateTopicOptions, 'replay' | 'clock' | 'logger'>;
 }
@@ -92,6 +110,9 @@ export class GroupCoordinator {
   readonly #table: GroupTable;
   readonly #classic: ClassicProtocol;
   readonly #commits: OffsetCommits;
+  readonly #regexes = new RegexTopics();
+  readonly #consumer: ConsumerProtocol;
+  readonly #mixed: MixedMembers;
   #expiryTimer: Timer | null = null;
   #closed = false;
 
@@ -113,13 +134,36 @@ export class GroupCoordinator {
     };
     this.#classic = new ClassicProtocol(host);
     this.#commits = new OffsetCommits({ clock, topic: this.#topic, table: this.#table, settings });
+    const append = (group: ConsumerGroup, records: readonly StateRecord[]) =>
+      this.#append(group.groupId, records);
+    const newMemberId = () => uuidText(options.random);
+    this.#consumer = new ConsumerProtocol({
+      clock,
+      logger,
+      settings,
+      regexes: this.#regexes,
+      topics: options.topics,
+      newMemberId,
+      append,
+      onRemoved: (group) => this.#maybeDowngrade(group),
+    });
+    this.#mixed = new MixedMembers(this.#consumer, {
+      clock,
+      topics: options.topics,
+      newMemberId,
+      memberCountMax: () => settings.consumerMemberCountMax,
+      append,
+    });
   }
 
   /** Replays the offsets topic. Once, before the first request. */
   async open(): Promise<void> {
     await this.#topic.open();
     this.#table.dropEmpty();
-    for (const { group } of this.#table.entries()) this.#classic.resume(group);
+    for (const { group } of this.#table.entries()) {
+      if (group.type === 'classic') this.#classic.resume(group);
+      else this.#consumer.resume(group);
+    }
     this.#armExpiry();
   }
 
@@ -127,7 +171,7 @@ export class GroupCoordinator {
   close(): void {
     this.#closed = true;
     this.#expiryTimer?.cancel();
-    for (const { group } of this.#table.entries()) this.#classic.kill(group, 'NOT_COORDINATOR');
+    for (const entry of this.#table.entries()) this.#kill(entry, 'NOT_COORDINATOR');
   }
 
   get groupCount(): number {
@@ -169,8 +213,13 @@ export class GroupCoordinator {
       return Promise.resolve(refusedJoin('UNKNOWN_MEMBER_ID', memberId));
     }
     const entry = known ?? this.#table.getOrMake(groupId);
+    const { group } = entry;
+    if (group.type === 'consumer' && group.state !== 'Empty') {
+      return this.#whileKept(entry, this.#mixed.join(group, request));
+    }
+    const classic = this.#classicOf(entry);
     return new Promise((resolve) => {
-      this.#classic.join(entry.group, request, resolve);
+      this.#classic.join(classic, request, resolve);
       this.#dropIfUnused(entry);
     });
   }
@@ -182,7 +231,9 @@ export class GroupCoordinator {
     if (entry === undefined || entry.group.state === 'Empty') {
       return Promise.resolve(refusedSync('UNKNOWN_MEMBER_ID'));
     }
-    return new Promise((resolve) => this.#classic.sync(entry.group, request, resolve));
+    const { group } = entry;
+    if (group.type === 'consumer') return Promise.resolve(this.#mixed.sync(group, request));
+    return new Promise((resolve) => this.#classic.sync(group, request, resolve));
   }
 
   heartbeat(groupId: string, identity: MemberIdentity, generationId: number): ErrorName {
@@ -190,24 +241,67 @@ export class GroupCoordinator {
     if (problem !== null) return problem;
     const entry = this.#table.get(groupId);
     if (entry === undefined) return 'UNKNOWN_MEMBER_ID';
-    return this.#classic.heartbeat(entry.group, identity, generationId);
+    const { group } = entry;
+    return group.type === 'consumer'
+      ? this.#mixed.heartbeat(group, identity, generationId)
+      : this.#classic.heartbeat(group, identity, generationId);
   }
 
   /** One error per member; or one for all. */
-  leave(groupId: string, members: readonly MemberIdentity[]): readonly ErrorName[] | ErrorName {
+  async leave(
+    groupId: string,
+    members: readonly MemberIdentity[],
+  ): Promise<readonly ErrorName[] | ErrorName> {
     const problem = groupId === '' ? 'INVALID_GROUP_ID' : this.#problemOf(groupId);
     if (problem !== null) return problem;
     const entry = this.#table.get(groupId);
     if (entry === undefined) return members.map(() => 'UNKNOWN_MEMBER_ID');
-    return this.#classic.leave(entry.group, members);
+    const { group } = entry;
+    if (group.type === 'classic') return this.#classic.leave(group, members);
+    const leaving = this.#mixed.leaving(group, members);
+    if (leaving.members.length === 0) return leaving.errors;
+    const records: StateRecord[] = [];
+    this.#consumer.remove(group, leaving.members, records);
+    const error = await this.#append(groupId, records);
+    return error === 'NONE' ? leaving.errors : error;
+  }
+
+  /** KIP-848: a member joins, lives and leaves by this. */
+  async consumerHeartbeat(groupId: string, request: ConsumerHeartbeat): Promise<ConsumerReply> {
+    const { settings } = this.#options;
+    const invalid = requestProblem(groupId, request, settings.consumerAssignors);
+    if (invalid !== null) return invalid;
+    const problem = this.#problemOf(groupId);
+    if (problem !== null) return refused(problem);
+    if (this.#regexes.isMissing(this.#consumerGroup(groupId), request.regex)) {
+      const wrong = await this.#regexes.prepare(this.#consumerGroup(groupId), request.regex);
+      if (wrong !== null) {
+        const message = `SubscribedTopicRegex \`${request.regex}\` is not a valid regular expression: ${wrong}.`;
+        return refused('INVALID_REGULAR_EXPRESSION', message);
+      }
+    }
+    const entry = this.#table.get(groupId);
+    if (request.memberEpoch !== 0) {
+      if (entry === undefined) {
+        return refused('GROUP_ID_NOT_FOUND', `Consumer group ${groupId} not found.`);
+      }
+      if (entry.group.type === 'classic')
+        return refused('GROUP_ID_NOT_FOUND', notConsumer(groupId));
+      if (request.memberEpoch > 0) return this.#consumer.heartbeat(entry.group, request);
+      return this.#consumer.leave(entry.group, request);
+    }
+    const made = this.#toConsumer(entry ?? this.#table.getOrMake(groupId));
+    if (made === null) return refused('GROUP_ID_NOT_FOUND', notConsumer(groupId));
+    const reply = this.#consumer.heartbeat(made.group, request, made.records);
+    return this.#whileKept(made.entry, reply);
   }
 
   /** One error per offset. */
   async commitOffsets(request: OffsetCommitRequest): Promise<readonly ErrorName[]> {
-    const problem = this.#problemOf(request.groupId) ?? this.#commitProblem(request, false);
+    const problem = this.#commitProblem(request, false);
     if (problem !== null) return request.offsets.map(() => problem);
     const entry = this.#table.getOrMake(request.groupId);
-    this.#classic.touch(entry.group, request.memberId);
+    if (entry.group.type === 'classic') this.#classic.touch(entry.group, request.memberId);
     return this.#whileKept(entry, this.#commits.commit(entry, request));
   }
 
@@ -215,7 +309,7 @@ export class GroupCoordinator {
   async commitTransactionalOffsets(
     request: TransactionalCommitRequest,
   ): Promise<readonly ErrorName[]> {
-    const problem = this.#problemOf(request.groupId) ?? this.#commitProblem(request, true);
+    const problem = this.#commitProblem(request, true);
     if (problem !== null) return request.offsets.map(() => problem);
     const entry = this.#table.getOrMake(request.groupId);
     return this.#whileKept(entry, this.#commits.commitTransactional(entry, request));
@@ -227,8 +321,13 @@ export class GroupCoordinator {
   }
 
   /** Why a member, if it is one, is not told offsets; null if it is. */
-  fetchProblem(groupId: string, _memberId: string | null, _memberEpoch: number): ErrorName | null {
-    return this.#problemOf(groupId);
+  fetchProblem(groupId: string, memberId: string | null, memberEpoch: number): ErrorName | null {
+    const problem = this.#problemOf(groupId);
+    const group = this.#consumerGroup(groupId);
+    if (problem !== null || group === null || memberId === null || memberEpoch < 0) return problem;
+    const member = group.members.get(memberId);
+    if (member === undefined) return 'UNKNOWN_MEMBER_ID';
+    return member.current.memberEpoch === memberEpoch ? null : 'STALE_MEMBER_EPOCH';
   }
 
   /**
@@ -265,7 +364,8 @@ export class GroupCoordinator {
     const entry = this.#table.get(groupId);
     if (entry === undefined || entry.group.state === 'Dead') return 'GROUP_ID_NOT_FOUND';
     const { group } = entry;
-    if (group.state !== 'Empty' && !group.usesConsumerProtocol) return 'NON_EMPTY_GROUP';
+    const isConsumer = group.type === 'consumer' || group.usesConsumerProtocol;
+    if (group.state !== 'Empty' && !isConsumer) return 'NON_EMPTY_GROUP';
     const inUse = group.state === 'Empty' ? new Set<string>() : subscribedTopicsOf(group);
     const isUsed = (topic: string) => inUse === null || inUse.has(topic);
     const error = await this.#commits.remove(
@@ -290,13 +390,25 @@ export class GroupCoordinator {
     const problem = this.#problemOf(groupId);
     if (problem !== null) return problem;
     const group = this.#table.get(groupId)?.group;
-    return group === undefined || group.state === 'Dead' ? undefined : group;
+    return group?.type !== 'classic' || group.state === 'Dead' ? undefined : group;
+  }
+
+  /** Undefined: there is none, or it is of another type. */
+  describeConsumer(groupId: string): ConsumerGroup | ErrorName | undefined {
+    const problem = this.#problemOf(groupId);
+    if (problem !== null) return problem;
+    return this.#consumerGroup(groupId) ?? undefined;
+  }
+
+  /** What the server assigns by in a group. */
+  assignorOf(group: ConsumerGroup): string {
+    return this.#consumer.preferredAssignor(group);
   }
 
   list(): ListedGroup[] {
     return [...this.#table.entries()].map(({ groupId, group }) => ({
       groupId,
-      protocolType: group.protocolType ?? '',
+      protocolType: group.type === 'consumer' ? 'consumer' : (group.protocolType ?? ''),
       state: group.state,
       type: group.type,
     }));
@@ -323,8 +435,90 @@ export class GroupCoordinator {
     }
   }
 
+  #consumerGroup(groupId: string): ConsumerGroup | null {
+    const group = this.#table.get(groupId)?.group;
+    return group?.type === 'consumer' ? group : null;
+  }
+
+  /** An empty consumer group becomes a classic one when somebody joins it so. */
+  #classicOf(entry: GroupEntry): ClassicGroup {
+    if (entry.group.type === 'classic') return entry.group;
+    const records = consumerGroupTombstones(entry.group);
+    this.#kill(entry, 'COORDINATOR_NOT_AVAILABLE');
+    const group = this.#table.emptyClassic(entry.groupId);
+    entry.group = group;
+    void this.#append(entry.groupId, records);
+    return group;
+  }
+
+  /** The group as a consumer group, with the records that make it one; null: it cannot be one. */
+  #toConsumer(entry: GroupEntry): {
+    readonly entry: GroupEntry;
+    readonly group: ConsumerGroup;
+    readonly records: StateRecord[];
+  } | null {
+    const { group: classic, groupId } = entry;
+    if (classic.type === 'consumer') return { entry, group: classic, records: [] };
+    const { settings, topics } = this.#options;
+    const isEmpty = classic.state === 'Empty';
+    if (!isEmpty) {
+      const mayUpgrade =
+        allows(settings.migrationPolicy, 'upgrade') && classic.usesConsumerProtocol;
+      if (!mayUpgrade || classic.members.size > settings.consumerMemberCountMax) return null;
+    }
+    const made = isEmpty
+      ? {
+          group: new ConsumerGroup(groupId),
+          records: classic.stored ? [groupTombstone(groupId)] : [],
+        }
+      : upgrade(classic, topics());
+    if (made === null) return null;
+    // Who waits for a rebalance joins the new group.
+    this.#classic.kill(classic, 'REBALANCE_IN_PROGRESS');
+    entry.group = made.group;
+    for (const member of made.group.members.values()) {
+      this.#consumer.startSession(made.group, member);
+    }
+    return { entry, ...made };
+  }
+
+  /** When the last consumer of the new protocol has left, the others have a classic group again. */
+  #maybeDowngrade(group: ConsumerGroup): void {
+    const { settings, topics, clock, logger } = this.#options;
+    const entry = this.#table.get(group.groupId);
+    if (entry?.group !== group || !isClassicOnly(group)) return;
+    const isAllowed =
+      allows(settings.migrationPolicy, 'downgrade') &&
+      group.members.size <= settings.memberCountMax;
+    if (!isAllowed) return;
+    const made = downgrade(group, topics(), clock.nowMs());
+    logger.info('a consumer group is a classic group again', { group: group.groupId });
+    this.#kill(entry, 'COORDINATOR_NOT_AVAILABLE');
+    entry.group = made.group;
+    // After the records of the one who left, which are appended when this returns.
+    queueMicrotask(() => {
+      void this.#append(group.groupId, [...made.records, groupRecord(made.group, new Map())]);
+      this.#classic.resume(made.group);
+      this.#classic.rebalance(made.group);
+    });
+  }
+
+  #kill({ group }: GroupEntry, error: ErrorName): void {
+    if (group.type === 'classic') {
+      this.#classic.kill(group, error);
+      return;
+    }
+    group.isDead = true;
+    group.cancelTimers();
+  }
+
+  async #append(groupId: string, records: readonly StateRecord[]): Promise<ErrorName> {
+    const error = await this.#commits.append(this.#topic.partitionFor(groupId), records);
+    return error === 'INVALID_COMMIT_OFFSET_SIZE' ? 'UNKNOWN_SERVER_ERROR' : error;
+  }
+
   async #remove(entry: GroupEntry): Promise<ErrorName> {
-    this.#classic.kill(entry.group, 'COORDINATOR_NOT_AVAILABLE');
+    this.#kill(entry, 'COORDINATOR_NOT_AVAILABLE');
     this.#table.remove(entry);
     return this.#commits.removeGroup(entry);
   }
@@ -356,22 +550,9 @@ export class GroupCoordinator {
     return problem === null ? null : 'COORDINATOR_NOT_AVAILABLE';
   }
 
-  #commitProblem(committer: Committer, isTransactional: boolean): ErrorName | null {
-    const { groupId, memberId, groupInstanceId, generationId } = committer;
-    const group = this.#table.get(groupId)?.group;
-    if (group === undefined) return generationId < 0 ? null : 'ILLEGAL_GENERATION';
-    if (group.state === 'Dead') return 'COORDINATOR_NOT_AVAILABLE';
-    if (generationId < 0 && group.state === 'Empty') return null;
-    if (generationId >= 0 || memberId !== '' || groupInstanceId !== null) {
-      const problem = group.memberProblem(memberId, groupInstanceId);
-      if (problem !== null) return problem;
-      if (generationId !== group.generationId) return 'ILLEGAL_GENERATION';
-    } else if (!isTransactional) {
-      return 'UNKNOWN_MEMBER_ID';
-    }
-    // The member was told to sync; it commits again afterwards.
-    if (!isTransactional && group.state === 'CompletingRebalance') return 'REBALANCE_IN_PROGRESS';
-    return null;
+  #commitProblem(request: Committer, isTransactional: boolean): ErrorName | null {
+    const group = this.#table.get(request.groupId)?.group;
+    return this.#problemOf(request.groupId) ?? commitProblem(group, request, isTransactional);
   }
 
   async #whileKept<T>(entry: GroupEntry, work: Promise<T>): Promise<T> {
@@ -401,21 +582,11 @@ export class GroupCoordinator {
 
 /** Nobody is in the group or about to change it. */
 function isIdle({ group, offsets, inFlight }: GroupEntry): boolean {
-  const isEmpty = group.state === 'Empty' && group.pendingJoins.size === 0;
+  const isEmpty =
+    group.state === 'Empty' && (group.type === 'consumer' || group.pendingJoins.size === 0);
   return isEmpty && inFlight.size === 0 && !offsets.hasPending;
 }
 
-function uuidText(random: Random): string {
-  const bytes = Buffer.from(random.fill(new Uint8Array(16)));
-  assert(bytes.length === 16, 'a uuid has 16 bytes');
-  bytes[6] = ((bytes[6] as number) & 0x0f) | 0x40;
-  bytes[8] = ((bytes[8] as number) & 0x3f) | 0x80;
-  const hex = bytes.toString('hex');
-  return [
-    hex.slice(0, 8),
-    hex.slice(8, 12),
-    hex.slice(12, 16),
-    hex.slice(16, 20),
-    hex.slice(20),
-  ].join('-');
+function notConsumer(groupId: string): string {
+  return `Group ${groupId} is not a consumer group.`;
 }

@@ -13,6 +13,8 @@ import {
 import { decodeStored, storedVersionOf } from '../../protocol/stored/stored-message.js';
 import type { ReplayedRecord, StateReplay } from '../state-topic.js';
 import { ClassicGroup } from './classic-group.js';
+import { ConsumerGroup } from './consumer-group.js';
+import { applyRecord, consumerGroupOf } from './consumer-records.js';
 import { GroupOffsets } from './group-offsets.js';
 import { readGroup, readOffset } from './group-records.js';
 
@@ -21,7 +23,7 @@ export interface GroupEntry {
   /** Of `__consumer_offsets`. */
   readonly partition: number;
   readonly offsets: GroupOffsets;
-  group: ClassicGroup;
+  group: ClassicGroup | ConsumerGroup;
   /** Commits that are on their way to the log: the entry is kept for them. */
   readonly inFlight: Set<Promise<unknown>>;
 }
@@ -102,6 +104,7 @@ export class GroupTable implements StateReplay {
         this.#applyGroup(record);
         return;
       default:
+        if (this.#applyConsumer(record)) return;
         this.#options.logger.info('a record of another kind of group is passed over', {
           partition,
           offset: record.offset,
@@ -144,7 +147,21 @@ export class GroupTable implements StateReplay {
       return;
     }
     const entry = this.#entries.get(groupId);
-    if (entry !== undefined) entry.group = this.emptyClassic(groupId);
+    // A group that was migrated has its classic record removed, and goes on.
+    if (entry?.group.type === 'classic') entry.group = this.emptyClassic(groupId);
+  }
+
+  /** False: the record is of another kind. */
+  #applyConsumer({ key, value }: ReplayedRecord): boolean {
+    const groupId = consumerGroupOf(key);
+    if (groupId === null) return false;
+    let entry = this.#entries.get(groupId);
+    // What is removed from a group that is not there is gone already.
+    if (value === null && entry?.group.type !== 'consumer') return true;
+    entry ??= this.getOrMake(groupId);
+    if (entry.group.type !== 'consumer') entry.group = new ConsumerGroup(groupId);
+    if (!applyRecord(entry.group, key, value)) entry.group = this.emptyClassic(groupId);
+    return true;
   }
 
   /** Once everything is replayed: entries of which nothing is left. */

@@ -6,7 +6,7 @@
 import type { Clock } from '../../base/clock.js';
 import type { ErrorName } from '../../protocol/error-codes.js';
 import type { StateAppendResult, StateRecord, StateTopic } from '../state-topic.js';
-import type { ClassicGroup } from './classic-group.js';
+import { consumerGroupTombstones } from './consumer-records.js';
 import type { CommittedOffset, TopicPartition } from './group-offsets.js';
 import { groupTombstone, offsetRecord, offsetTombstone } from './group-records.js';
 import type { GroupEntry, GroupTable } from './group-table.js';
@@ -113,7 +113,7 @@ export class OffsetCommits {
     );
     if (known.length === 0) return 'NONE';
     const records = known.map((partition) => offsetTombstone(entry.groupId, partition));
-    const error = await this.#append(entry.partition, records);
+    const error = await this.append(entry.partition, records);
     if (error !== 'NONE') return error;
     for (const { topic, partition } of known) entry.offsets.remove(topic, partition);
     return 'NONE';
@@ -127,14 +127,15 @@ export class OffsetCommits {
       partitions.set(`${found.partition}/${found.topic}`, found);
     }
     const records = [...partitions.values()].map((found) => offsetTombstone(groupId, found));
-    if (group.stored) records.push(groupTombstone(groupId));
+    if (group.type === 'consumer') records.push(...consumerGroupTombstones(group));
+    else if (group.stored) records.push(groupTombstone(groupId));
     return records;
   }
 
   /** Removes the group, in as many batches as it takes; NONE once it is gone. */
   async removeGroup(entry: GroupEntry): Promise<ErrorName> {
     const records = this.tombstones(entry);
-    return this.#append(entry.partition, records);
+    return this.append(entry.partition, records);
   }
 
   /** What is older than its retention and nobody's current reading position. */
@@ -183,7 +184,8 @@ export class OffsetCommits {
     return { errors, taken, records };
   }
 
-  async #append(partition: number, records: readonly StateRecord[]): Promise<ErrorName> {
+  /** In one batch if they fit into one, else in several. */
+  async append(partition: number, records: readonly StateRecord[]): Promise<ErrorName> {
     const { topic } = this.#options;
     const sizeMax = topic.batchBytesMax(partition);
     const appends: Promise<StateAppendResult>[] = [];
@@ -209,11 +211,14 @@ export class OffsetCommits {
 
 /** From when on the retention of an offset counts; null: it is in use. */
 function expiresFrom(
-  group: ClassicGroup,
+  group: GroupEntry['group'],
   subscribed: ReadonlySet<string> | null,
   topic: string,
   committed: CommittedOffset,
 ): number | null {
+  if (group.type === 'consumer') {
+    return subscribed?.has(topic) ? null : committed.commitTimestampMs;
+  }
   if (group.protocolType === null) return committed.commitTimestampMs;
   if (group.state === 'Empty') {
     return Math.max(group.stateTimestampMs, committed.commitTimestampMs);

@@ -1,15 +1,19 @@
-/** What members of classic consumer groups subscribe to, read from the metadata that they join with. */
+/** What members of a group subscribe to; of a classic one read from the metadata they join with. */
 
 import { ProtocolError } from '../../protocol/protocol-error.js';
 import { consumerProtocolSubscription } from '../../protocol/stored/group-records.js';
 import { decodeStored, storedVersionOf } from '../../protocol/stored/stored-message.js';
 import type { ClassicGroup } from './classic-group.js';
+import type { ConsumerGroup } from './consumer-group.js';
 
 /** Every version begins as version 0 does: topics, then bytes that only assignors know. */
 const BASE_VERSION = 0;
 
 /** Null: it cannot be told. Then every topic counts as subscribed. */
-export function subscribedTopicsOf(group: ClassicGroup): ReadonlySet<string> | null {
+export function subscribedTopicsOf(
+  group: ClassicGroup | ConsumerGroup,
+): ReadonlySet<string> | null {
+  if (group.type === 'consumer') return group.subscribedTopics();
   if (!group.usesConsumerProtocol) return null;
   const topics = new Set<string>();
   if (group.members.size === 0) return topics;
