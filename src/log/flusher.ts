@@ -35,6 +35,8 @@ export interface LogFlusherOptions {
   readonly segments: SegmentList<Segment>;
   readonly transactions: TransactionLog;
   readonly recoveryPoint: Offset;
+  /** A segment that gets no more appends is durable; must not throw. */
+  readonly onSealed?: (segment: Segment) => void;
 }
 
 export class LogFlusher {
@@ -138,6 +140,7 @@ export class LogFlusher {
       await env.syncDir(dir);
       this.#sealed.shift();
       this.#advance(entry.endOffset);
+      if (entry.segment !== null) this.#options.onSealed?.(entry.segment);
     }
   }
 

@@ -23,6 +23,7 @@ import type { Random } from '../base/random.js';
 import type { Env } from '../file/env.js';
 import { isOfflineError, offlineError } from '../file/guarded-env.js';
 import { CheckpointWriter, type OpenLog } from './checkpoint-writer.js';
+import { ChecksumMaker } from './checksum-maker.js';
 import {
   type CleanerSettings,
   type CompactionOptions,
@@ -147,6 +148,7 @@ export class LogManager implements AsyncDisposable {
   readonly #cleaner: LogCleaner;
   readonly #timers = new Set<Timer>();
   readonly #scrubber: Scrubber | null;
+  readonly #checksums: ChecksumMaker;
   #closing: Promise<void> | null = null;
 
   /**
@@ -191,6 +193,7 @@ export class LogManager implements AsyncDisposable {
       ...this.#leftAlone,
     ]);
     this.#reaper = new FileReaper(options.clock, this.#logger);
+    this.#checksums = new ChecksumMaker(this.#logger);
     const { env, clock, scrubBytesPerSecond: bytesPerSecond = 0 } = options;
     const logs = (): readonly PartitionLog[] => this.logs().filter((log) => !log.offline);
     const scrubbed = { env, clock, logger: this.#logger, bytesPerSecond, logs };
@@ -217,6 +220,11 @@ export class LogManager implements AsyncDisposable {
   /** In the order of `dirs`. */
   logDirs(): readonly LogDirStatus[] {
     return this.#dirs.map((dir) => this.#statusOf(dir));
+  }
+
+  /** Settles when the segments that were rolled and are durable have their checksum side files. */
+  checksumsMade(): Promise<void> {
+    return this.#checksums.idle();
   }
 
   getLog(topic: string, partition: number): PartitionLog | undefined {
@@ -384,6 +392,7 @@ export class LogManager implements AsyncDisposable {
   async #close(): Promise<void> {
     this.#stopTimers();
     await this.#scrubber?.close();
+    await this.#checksums.close();
     await this.#housekeeping.run(async () => {
       this.#reaper.close();
       const unclean = new Set<LogDir>();
@@ -496,6 +505,7 @@ export class LogManager implements AsyncDisposable {
       ...{ topic, partition, dir: dir.pathOf(name), config },
       ...start,
       onOffline: (error) => dir.fail(error),
+      onSealed: (segment) => this.#checksums.add(dir.env, dir.pathOf(name), segment),
       checkpoint: async (truncatedTo) => {
         await this.#checkpoints.write(dir);
         const cleaned = dir.cleanerOffsets.get(name);

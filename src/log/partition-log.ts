@@ -71,6 +71,8 @@ export interface PartitionLogOptions {
   readonly checkpoint?: (truncatedTo?: Offset) => Promise<void>;
   /** The log is about to go offline, and its disk is to blame; must not throw. */
   readonly onOffline?: (error: Error) => void;
+  /** A segment gets no more appends and is durable; must not throw. */
+  readonly onSealed?: (segment: Segment) => void;
 }
 
 export class PartitionLog implements AsyncDisposable {
@@ -114,7 +116,7 @@ export class PartitionLog implements AsyncDisposable {
     segmentConfig: SegmentConfig,
     loaded: LoadedLog,
   ) {
-    const { topic, partition, dir, env, logger } = options;
+    const { topic, partition, dir } = options;
     const { files, segments, transactions, logStartOffset, logEndOffset, recoveryPoint } = loaded;
     this.topic = topic;
     this.partition = partition;
@@ -135,7 +137,7 @@ export class PartitionLog implements AsyncDisposable {
       transactions.aborted(from, upperBound),
     );
     const kept = { files, segments, transactions };
-    this.#flusher = new LogFlusher({ env, logger, dir, ...kept, recoveryPoint });
+    this.#flusher = new LogFlusher({ ...options, ...kept, recoveryPoint });
     this.#writer = new LogWriter({
       ...options,
       ...kept,

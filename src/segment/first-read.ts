@@ -372,7 +372,7 @@ async function readThrough(file: EnvFile, size: number): Promise<void> {
 }
 
 /** CRCs of the blocks of a range that begins with one; null: the file has not so many bytes. */
-async function blockSumsLater(
+export async function blockSumsLater(
   file: EnvFile,
   position: number,
   size: number,
