@@ -772,7 +772,7 @@ export const mutants = [
     file: 'native/walk_batches.cc',
     search: 'if (!record.ok() || record.left() != 0) return false;',
     replace: 'if (!record.ok()) return false;',
-    tests: [walk],
+    tests: ['test/mutants/walk-records.test.ts', walk],
   },
   {
     name: 'addon: negative length of a batch',
@@ -782,11 +782,11 @@ export const mutants = [
     tests: [walk],
   },
   {
-    name: 'addon: a field reads past its record',
+    name: 'addon: two records of one offset',
     file: 'native/walk_batches.cc',
-    search: 'if (size > left()) {',
-    replace: 'if (size > left() + 2) {',
-    tests: [walk],
+    search: 'if (offset_delta <= last_delta ||',
+    replace: 'if (offset_delta < last_delta ||',
+    tests: ['test/mutants/walk-records.test.ts', walk],
   },
   {
     name: 'addon: positions of 32 bits',
