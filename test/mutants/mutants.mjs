@@ -499,6 +499,20 @@ export const mutants = [
     replace: 'if (!this.isFull || this.#pendingBytes > 0) return;',
     tests: [library],
   },
+  {
+    name: 'bytes of an earlier run leave without a look',
+    file: 'src/segment/first-read.ts',
+    search: 'if (length === 0 || batch.position >= this.#size) return length;',
+    replace: 'if (length === 0 || batch.position >= 0) return length;',
+    tests: ['test/segment/checksums.test.ts'],
+  },
+  {
+    name: 'no checksums after a roll',
+    file: 'src/log/flusher.ts',
+    search: 'if (entry.segment !== null) this.#options.onSealed?.(entry.segment);',
+    replace: '',
+    tests: ['test/log/checksum-maker.test.ts'],
+  },
   // Tools
   {
     name: 'snapshot without the result of a compaction',
