@@ -78,7 +78,19 @@ export interface Client {
   /** Writes every line of a file, where the client can. */
   produceText?(bootstrap: string, topic: string, file: string): Promise<void>;
   offset(bootstrap: string, topic: string, at: At): Promise<number>;
+  /**
+   * Transactions on partition 0 of the topic, with offsets of `input` for the group; clients/README.md.
+   * Answers what it then reads of committed records.
+   */
+  transact?(bootstrap: string, names: TransactNames): Promise<string[]>;
 }
+
+export type TransactNames = {
+  readonly topic: string;
+  readonly input: string;
+  readonly group: string;
+  readonly transactionalId: string;
+};
 
 /** The broker answered with an error code. */
 export class Refused extends Error {
@@ -192,6 +204,14 @@ export class ProgramClient implements Client {
   async offset(bootstrap: string, topic: string, at: At): Promise<number> {
     const text = typeof at === 'string' ? at : `@${at.timestampMs}`;
     return Number(await this.#run(bootstrap, ['offset', topic, text]));
+  }
+
+  async transact(
+    bootstrap: string,
+    { topic, input, group, transactionalId }: TransactNames,
+  ): Promise<string[]> {
+    const output = await this.#run(bootstrap, ['transact', topic, input, group, transactionalId]);
+    return JSON.parse(output) as string[];
   }
 
   async #run(

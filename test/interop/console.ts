@@ -23,7 +23,7 @@ const RECORD = '<;>';
 
 export class ConsoleClient implements Client {
   readonly name = 'kafka tools';
-  readonly notApplicable = {};
+  readonly notApplicable = { transactions: 'the console producer has none' };
   readonly limits: ReadonlySet<Limit> = new Set(['timestamp', 'binary', 'read-from-timestamp']);
 
   readonly unreadable = {};

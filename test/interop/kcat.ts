@@ -20,6 +20,7 @@ const FORMAT = '%o %T %K %S %h\\n%k%s\\n';
 export class KcatClient implements Client {
   readonly name = 'kcat';
   readonly notApplicable = {
+    transactions: 'kcat ends no transaction by itself',
     create: 'kcat has no such call',
     configs: 'kcat has no such call',
     delete: 'kcat has no such call',

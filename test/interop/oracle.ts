@@ -39,6 +39,14 @@ export function segmentFiles(dataDir: string, endings: readonly string[]): strin
   return files.sort();
 }
 
+/** The logs of a coordinator's topic. */
+export function stateLogs(dataDir: string, topic: string): string[] {
+  return readdirSync(dataDir)
+    .filter((name) => name.startsWith(`${topic}-`))
+    .flatMap((name) => readdirSync(join(dataDir, name)).map((file) => join(dataDir, name, file)))
+    .filter((file) => file.endsWith('.log'));
+}
+
 /** Runs DumpLogSegments over the files; any complaint is an error. Answers how many lines it printed. */
 export async function dumpLogSegments(
   files: readonly string[],

@@ -14,6 +14,7 @@ import {
   goldenOffsets,
   readGolden,
   segmentFiles,
+  stateLogs,
 } from './oracle.js';
 import { goldenDir } from './paths.js';
 import { foreignServer, type Server, startKafka, startMillrace } from './servers.js';
@@ -203,6 +204,8 @@ async function dump(subject: string, dataDir: string): Promise<void> {
     { option: '--deep-iteration', files: segmentFiles(dataDir, every) },
     { option: '--index-sanity-check', files: segmentFiles(dataDir, ['.index', '.timeindex']) },
     { option: '--verify-index-only', files: segmentFiles(dataDir, ['.index', '.timeindex']) },
+    { option: '--offsets-decoder', files: stateLogs(dataDir, '__consumer_offsets') },
+    { option: '--transaction-log-decoder', files: stateLogs(dataDir, '__transaction_state') },
   ];
   for (const { option, files } of runs) {
     await check(subject, `DumpLogSegments ${option}`, async () => {

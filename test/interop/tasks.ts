@@ -9,6 +9,7 @@ import { type Client, type Codec, codecs, Refused, type TestRecord } from './cli
 import { KcatClient } from './kcat.js';
 import { storedBatch } from './segment-file.js';
 import type { Server } from './servers.js';
+import { transactions } from './transactions.js';
 
 export type Context = {
   readonly server: Server;
@@ -71,6 +72,7 @@ export const tasks: readonly Task[] = [
   { name: 'middle', run: middle },
   { name: 'large', run: large },
   { name: 'too-large', run: tooLarge },
+  { name: 'transactions', run: transactions },
   { name: 'auto-create', run: autoCreate },
   { name: 'delete', run: remove },
 ];

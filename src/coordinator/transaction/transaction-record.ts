@@ -3,14 +3,20 @@
  * kafka-dump-log --transaction-log-decoder reads, and what Kafka would start from.
  *
  * The last producer epoch is not stored, as Kafka does not: it serves a client that repeats a request
- * within seconds. Previous and next producer id are, which Kafka 4.2 reads and leaves out itself.
+ * within seconds. Previous and next producer id are where they differ from the current one; Kafka 4.2
+ * reads them and leaves them out itself.
  */
 
 import { ProtocolError } from '../../protocol/protocol-error.js';
 import { decodeStored, encodeStored } from '../../protocol/stored/stored-message.js';
 import { transactionLogKey, transactionLogValue } from '../../protocol/stored/transaction-log.js';
 import { NO_PARTITIONS, type PartitionSet } from './partition-set.js';
-import { NO_EPOCH, type TransactionMetadata, transactionStates } from './transaction-metadata.js';
+import {
+  NO_EPOCH,
+  NO_PRODUCER_ID,
+  type TransactionMetadata,
+  transactionStates,
+} from './transaction-metadata.js';
 
 const KEY_VERSION = 0;
 const VALUE_VERSION = 1;
@@ -22,7 +28,10 @@ export function encodeTransactionKey(transactionalId: string): Uint8Array {
 export function encodeTransactionValue(metadata: TransactionMetadata): Uint8Array {
   return encodeStored(transactionLogValue, VALUE_VERSION, {
     producerId: metadata.producerId,
-    previousProducerId: metadata.previousProducerId,
+    previousProducerId:
+      metadata.previousProducerId === metadata.producerId
+        ? NO_PRODUCER_ID
+        : metadata.previousProducerId,
     nextProducerId: metadata.nextProducerId,
     producerEpoch: metadata.producerEpoch,
     transactionTimeoutMs: metadata.timeoutMs,

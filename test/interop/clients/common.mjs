@@ -5,7 +5,7 @@ import { readFileSync } from 'node:fs';
 
 /**
  * Runs one command by the functions of a client: version, metadata, create, remove, configs, produce, consume, offset,
- * close and errorCode. `consume` calls `onRecord` for every record and ends after `count` of them.
+ * transactional (begin, send, offsets, commit, abort), readCommitted, close and errorCode. `consume` calls `onRecord` for every record and ends after `count` of them.
  */
 export async function main(client) {
   const [command, ...args] = process.argv.slice(2);
@@ -43,6 +43,28 @@ const commands = {
     );
     await print(lines.join('\n'));
   },
+  async transact(client, [topic, input, group, id]) {
+    const producer = await client.transactional(id);
+    const write = async (using, values, offset) => {
+      for (const value of values) await using.send(topic, value);
+      if (offset !== undefined) await using.offsets(group, input, offset);
+    };
+    await producer.begin();
+    await write(producer, ['committed 0', 'committed 1'], 1);
+    await producer.commit();
+    await producer.begin();
+    await write(producer, ['aborted 0', 'aborted 1'], 99);
+    await producer.abort();
+    await producer.begin();
+    await write(producer, ['committed 2'], 3);
+    await producer.commit();
+    await producer.begin();
+    const heir =
+      client.takesOver === false ? producer : await successor(client, producer, topic, id);
+    await write(heir, ['committed 3']);
+    await heir.commit();
+    await print(JSON.stringify(await client.readCommitted(topic, 4)));
+  },
   async 'consume-text'(client, [topic, count]) {
     let parts = [];
     let size = 0;
@@ -60,6 +82,20 @@ const commands = {
     await write(Buffer.concat(parts));
   },
 };
+
+/** The next producer of the id, in a transaction of its own; that of the one before must fail. */
+async function successor(client, producer, topic, id) {
+  await producer.send(topic, 'zombie');
+  const heir = await client.transactional(id);
+  // Some clients ask for their producer id when the first transaction begins.
+  await heir.begin();
+  let fenced = false;
+  await producer.commit().catch(() => {
+    fenced = true;
+  });
+  if (!fenced) throw new Error('a producer commits that has a successor');
+  return heir;
+}
 
 function parseAt(text) {
   if (text.startsWith('@')) return { timestamp: Number(text.slice(1)) };

@@ -63,7 +63,19 @@ type Client interface {
 	Offset(topic string, at At) (int64, error)
 	Produce(topic string, records []Record, options Options) error
 	Consume(topic string, from At, count int, onRecord func(Record)) error
+	// Transactional answers a producer that has the transactional id for itself.
+	Transactional(id string) (Transactional, error)
+	ReadCommitted(topic string, count int) ([]string, error)
 	ErrorCode(err error) string
+}
+
+// Transactional is a producer with a transactional id. Send is done when the record is acknowledged.
+type Transactional interface {
+	Begin() error
+	Send(topic string, value string) error
+	Offsets(group string, topic string, offset int64) error
+	Commit() error
+	Abort() error
 }
 
 // Bootstrap is the broker's address.
@@ -122,6 +134,15 @@ func command(client Client, name string, args []string) error {
 				panic(err)
 			}
 		})
+	case "transact":
+		if err := transact(client, args[0], args[1], args[2], args[3]); err != nil {
+			return err
+		}
+		values, err := client.ReadCommitted(args[0], 4)
+		if err != nil {
+			return err
+		}
+		return answer.Encode(values)
 	case "consume-text":
 		return client.Consume(args[0], At{Name: "earliest"}, int(number(args[1])), func(record Record) {
 			out.Write(record.Value)
@@ -129,6 +150,59 @@ func command(client Client, name string, args []string) error {
 		})
 	}
 	return fmt.Errorf("no command %q", name)
+}
+
+func transact(client Client, topic, input, group, id string) error {
+	producer, err := client.Transactional(id)
+	if err != nil {
+		return err
+	}
+	transactions := []struct {
+		values []string
+		offset int64
+		end    func() error
+	}{
+		{[]string{"committed 0", "committed 1"}, 1, producer.Commit},
+		{[]string{"aborted 0", "aborted 1"}, 99, producer.Abort},
+		{[]string{"committed 2"}, 3, producer.Commit},
+	}
+	for _, transaction := range transactions {
+		if err := write(producer, topic, transaction.values...); err != nil {
+			return err
+		}
+		if err := producer.Offsets(group, input, transaction.offset); err != nil {
+			return err
+		}
+		if err := transaction.end(); err != nil {
+			return err
+		}
+	}
+	if err := write(producer, topic, "zombie"); err != nil {
+		return err
+	}
+	heir, err := client.Transactional(id)
+	if err != nil {
+		return err
+	}
+	if producer.Commit() == nil {
+		return fmt.Errorf("a producer commits that has a successor")
+	}
+	if err := write(heir, topic, "committed 3"); err != nil {
+		return err
+	}
+	return heir.Commit()
+}
+
+func write(producer Transactional, topic string, values ...string) error {
+	if err := producer.Begin(); err != nil {
+		return err
+	}
+	for _, value := range values {
+		if err := producer.Send(topic, value); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func readRecords(file string) ([]Record, error) {

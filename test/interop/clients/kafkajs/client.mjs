@@ -148,6 +148,40 @@ await main({
     const start = typeof from.offset === 'number' ? from.offset : Number(await offset(topic, from));
     await fetchLoop(topic, start, count, onRecord);
   },
+  async transactional(transactionalId) {
+    const producer = await open(
+      kafka.producer({ transactionalId, idempotent: true, maxInFlightRequests: 1 }),
+    );
+    let transaction;
+    return {
+      begin: async () => {
+        transaction = await producer.transaction();
+      },
+      send: (topic, value) => transaction.send({ topic, messages: [{ value, partition: 0 }] }),
+      offsets: (consumerGroupId, topic, at) =>
+        transaction.sendOffsets({
+          consumerGroupId,
+          topics: [{ topic, partitions: [{ partition: 0, offset: String(at) }] }],
+        }),
+      commit: () => transaction.commit(),
+      abort: () => transaction.abort(),
+    };
+  },
+  async readCommitted(topic, count) {
+    const consumer = await open(
+      kafka.consumer({ groupId: `${topic}-read`, readUncommitted: false, maxWaitTimeInMs: 100 }),
+    );
+    await consumer.subscribe({ topic, fromBeginning: true });
+    const values = [];
+    await new Promise((resolve) => {
+      const eachMessage = async ({ message }) => {
+        values.push(String(message.value));
+        if (values.length === count) resolve();
+      };
+      consumer.run({ eachMessage });
+    });
+    return values;
+  },
   offset,
   close: async () => {
     for (const close of opened.reverse()) await close();

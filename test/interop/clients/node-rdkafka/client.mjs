@@ -21,7 +21,7 @@ function admin() {
   return client;
 }
 
-const consumer = () =>
+const consumer = (more = {}) =>
   open(
     new kafka.KafkaConsumer(
       {
@@ -35,6 +35,7 @@ const consumer = () =>
         'queued.max.messages.kbytes': 32 * 1024,
         // Not a second's rest whenever 100,000 records wait.
         'fetch.queue.backoff.ms': 10,
+        ...more,
       },
       { 'auto.offset.reset': 'error' },
     ),
@@ -120,6 +121,34 @@ await main({
         left--;
       }
     }
+  },
+  async transactional(id) {
+    const producer = new kafka.Producer({ ...common, 'transactional.id': id, 'linger.ms': 0 });
+    await open(producer);
+    producer.setPollInterval(20);
+    const call = (name, ...args) => promisify(producer[name].bind(producer))(...args, TIMEOUT_MS);
+    await call('initTransactions');
+    return {
+      begin: () => promisify(producer.beginTransaction.bind(producer))(),
+      send: async (topic, value) => producer.produce(topic, 0, Buffer.from(value)),
+      offsets: async (group, topic, at) => {
+        const owner = await consumer({ 'group.id': group });
+        await call('sendOffsetsToTransaction', [{ topic, partition: 0, offset: at }], owner);
+      },
+      commit: () => call('commitTransaction'),
+      abort: () => call('abortTransaction'),
+    };
+  },
+  async readCommitted(topic, count) {
+    const client = await consumer({ 'isolation.level': 'read_committed' });
+    client.assign([{ topic, partition: 0, offset: 0 }]);
+    client.setDefaultConsumeTimeout(100);
+    const values = [];
+    while (values.length < count) {
+      const read = await promisify(client.consume.bind(client))(count);
+      values.push(...read.map(({ value }) => String(value)));
+    }
+    return values;
   },
   offset: (topic, at) => offset(topic, at),
   close: async () => {

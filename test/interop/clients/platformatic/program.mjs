@@ -120,6 +120,52 @@ export async function program({ Admin, Consumer, Producer }, packageJson) {
         }
       }
     },
+    // Its InitProducerId says that it is producer 0 of epoch 0, which of an id in use is a fenced one.
+    takesOver: false,
+    async transactional(transactionalId) {
+      const producer = open(
+        new Producer({
+          ...options,
+          transactionalId,
+          idempotent: true,
+          acks: -1,
+          autocreateTopics: true,
+        }),
+      );
+      let transaction;
+      return {
+        begin: async () => {
+          transaction = await producer.beginTransaction();
+        },
+        send: (topic, value) =>
+          transaction.send({
+            messages: [{ topic, partition: 0, value: Buffer.from(value) }],
+            acks: -1,
+          }),
+        offsets: async (groupId, topic, at) => {
+          // What a consumer puts into its messages; the offset is that of the last one.
+          const [coordinatorId] = (await producer.metadata({ topics: [topic] })).brokers.keys();
+          const owner = { groupId, generationId: -1, memberId: '', coordinatorId };
+          await transaction.addConsumer(owner);
+          const message = { topic, partition: 0, offset: BigInt(at) - 1n };
+          await transaction.addOffset({ ...message, metadata: { consumer: owner } });
+        },
+        commit: () => transaction.commit(),
+        abort: () => transaction.abort(),
+      };
+    },
+    async readCommitted(topic, count) {
+      const reader = open(
+        new Consumer({ ...options, groupId: `${topic}-read`, isolationLevel: 1, maxWaitTime: 100 }),
+      );
+      const stream = await reader.consume({ topics: [topic], mode: 'earliest', autocommit: false });
+      const values = [];
+      for await (const { value } of stream) {
+        values.push(String(value));
+        if (values.length === count) break;
+      }
+      return values;
+    },
     offset,
     close: async () => {
       for (const client of opened.reverse()) await client.close();

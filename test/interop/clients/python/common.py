@@ -66,6 +66,39 @@ def do_consume(client, topic, start, count):
     client.consume(topic, parse_at(start), int(count), write)
 
 
+def do_transact(client, topic, source, group, transactional_id):
+    def write(producer, values, offset=None):
+        for value in values:
+            producer.send(topic, value.encode())
+        if offset is not None:
+            producer.offsets(group, source, offset)
+
+    producer = client.transactional(transactional_id)
+    producer.begin()
+    write(producer, ["committed 0", "committed 1"], 1)
+    producer.commit()
+    producer.begin()
+    write(producer, ["aborted 0", "aborted 1"], 99)
+    producer.abort()
+    producer.begin()
+    write(producer, ["committed 2"], 3)
+    producer.commit()
+    producer.begin()
+    write(producer, ["zombie"])
+    heir = client.transactional(transactional_id)
+    heir.begin()
+    try:
+        producer.commit()
+        fenced = False
+    except Exception:
+        fenced = True
+    if not fenced:
+        raise RuntimeError("a producer commits that has a successor")
+    write(heir, ["committed 3"])
+    heir.commit()
+    print(json.dumps([value.decode() for value in client.read_committed(topic, 4)]))
+
+
 def do_consume_text(client, topic, count):
     output = sys.stdout.buffer
 

@@ -105,8 +105,56 @@ class Client:
                 )
                 count -= 1
 
+    def transactional(self, transactional_id):
+        return Transactional(transactional_id)
+
+    def read_committed(self, topic, count):
+        consumer = Consumer(
+            {
+                "bootstrap.servers": BOOTSTRAP,
+                "group.id": "none",
+                "enable.auto.commit": False,
+                "isolation.level": "read_committed",
+                "fetch.wait.max.ms": 100,
+            }
+        )
+        consumer.assign([TopicPartition(topic, 0, confluent_kafka.OFFSET_BEGINNING)])
+        values = []
+        while len(values) < count:
+            for message in consumer.consume(count, timeout=0.1):
+                if message.error():
+                    raise KafkaException(message.error())
+                values.append(message.value())
+        return values
+
     def error_code(self, error):
         return error.args[0].code() if isinstance(error, KafkaException) else "?"
+
+
+class Transactional:
+    def __init__(self, transactional_id):
+        self.producer = Producer(
+            {"bootstrap.servers": BOOTSTRAP, "transactional.id": transactional_id, "linger.ms": 0}
+        )
+        self.producer.init_transactions(TIMEOUT)
+
+    def begin(self):
+        self.producer.begin_transaction()
+
+    def send(self, topic, value):
+        self.producer.produce(topic, value, partition=0)
+
+    def offsets(self, group, topic, offset):
+        consumer = Consumer({"bootstrap.servers": BOOTSTRAP, "group.id": group})
+        offsets = [TopicPartition(topic, 0, offset)]
+        metadata = consumer.consumer_group_metadata()
+        self.producer.send_offsets_to_transaction(offsets, metadata, TIMEOUT)
+
+    def commit(self):
+        self.producer.commit_transaction(TIMEOUT)
+
+    def abort(self):
+        self.producer.abort_transaction(TIMEOUT)
 
 
 def admin():

@@ -4,6 +4,7 @@ import kafka
 from common import BOOTSTRAP, main
 from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer, TopicPartition
 from kafka.admin import ConfigResource, ConfigResourceType, NewTopic
+from kafka.structs import OffsetAndMetadata
 
 
 class Client:
@@ -74,21 +75,60 @@ class Client:
                 )
                 count -= 1
 
+    def transactional(self, transactional_id):
+        return Transactional(transactional_id)
+
+    def read_committed(self, topic, count):
+        consumer = make_consumer(isolation_level="read_committed")
+        partition = TopicPartition(topic, 0)
+        consumer.assign([partition])
+        consumer.seek_to_beginning(partition)
+        values = []
+        while len(values) < count:
+            for record in consumer.poll(500).get(partition, []):
+                values.append(record.value)
+        return values
+
     def error_code(self, error):
         return getattr(error, "errno", "?")
+
+
+class Transactional:
+    def __init__(self, transactional_id):
+        self.producer = KafkaProducer(
+            bootstrap_servers=BOOTSTRAP, transactional_id=transactional_id, linger_ms=0
+        )
+        self.producer.init_transactions()
+
+    def begin(self):
+        self.producer.begin_transaction()
+
+    def send(self, topic, value):
+        self.producer.send(topic, value, partition=0).get(20)
+
+    def offsets(self, group, topic, offset):
+        offsets = {TopicPartition(topic, 0): OffsetAndMetadata(offset, "", -1)}
+        self.producer.send_offsets_to_transaction(offsets, group)
+
+    def commit(self):
+        self.producer.commit_transaction()
+
+    def abort(self):
+        self.producer.abort_transaction()
 
 
 def make_admin():
     return KafkaAdminClient(bootstrap_servers=BOOTSTRAP)
 
 
-def make_consumer():
+def make_consumer(**more):
     return KafkaConsumer(
         bootstrap_servers=BOOTSTRAP,
         group_id=None,
         enable_auto_commit=False,
         auto_offset_reset="none",
         max_partition_fetch_bytes=4 * 1024 * 1024,
+        **more,
     )
 
 

@@ -11,6 +11,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"millrace/interop"
 )
@@ -164,6 +165,89 @@ func (c client) Consume(topic string, from interop.At, count int, onRecord func(
 		})
 	}
 	return nil
+}
+
+type transactional struct {
+	ctx context.Context
+	cl  *kgo.Client
+	id  string
+}
+
+func (c client) Transactional(id string) (interop.Transactional, error) {
+	cl, err := open(
+		kgo.TransactionalID(id),
+		kgo.RecordPartitioner(kgo.ManualPartitioner()),
+		kgo.AllowAutoTopicCreation(),
+	)
+	if err != nil {
+		return nil, err
+	}
+	// It asks for its producer id when it is first needed.
+	_, _, err = cl.ProducerID(c.ctx)
+	return transactional{c.ctx, cl, id}, err
+}
+
+func (t transactional) Begin() error { return t.cl.BeginTransaction() }
+
+func (t transactional) Send(topic, value string) error {
+	return t.cl.ProduceSync(t.ctx, &kgo.Record{Topic: topic, Value: []byte(value)}).FirstErr()
+}
+
+// The client itself has offsets in transactions only for a group that it consumes with.
+func (t transactional) Offsets(group, topic string, offset int64) error {
+	producerID, producerEpoch, err := t.cl.ProducerID(t.ctx)
+	if err != nil {
+		return err
+	}
+	add := kmsg.NewPtrAddOffsetsToTxnRequest()
+	add.TransactionalID, add.Group = t.id, group
+	add.ProducerID, add.ProducerEpoch = producerID, producerEpoch
+	added, err := add.RequestWith(t.ctx, t.cl)
+	if err == nil {
+		err = kerr.ErrorForCode(added.ErrorCode)
+	}
+	if err != nil {
+		return err
+	}
+	commit := kmsg.NewPtrTxnOffsetCommitRequest()
+	commit.TransactionalID, commit.Group = t.id, group
+	commit.ProducerID, commit.ProducerEpoch = producerID, producerEpoch
+	commit.Generation = -1
+	partition := kmsg.NewTxnOffsetCommitRequestTopicPartition()
+	partition.Offset = offset
+	commit.Topics = []kmsg.TxnOffsetCommitRequestTopic{
+		{Topic: topic, Partitions: []kmsg.TxnOffsetCommitRequestTopicPartition{partition}},
+	}
+	committed, err := commit.RequestWith(t.ctx, t.cl)
+	if err != nil {
+		return err
+	}
+	return kerr.ErrorForCode(committed.Topics[0].Partitions[0].ErrorCode)
+}
+
+func (t transactional) Commit() error { return t.cl.EndTransaction(t.ctx, kgo.TryCommit) }
+
+func (t transactional) Abort() error { return t.cl.EndTransaction(t.ctx, kgo.TryAbort) }
+
+func (c client) ReadCommitted(topic string, count int) ([]string, error) {
+	cl, err := open(
+		kgo.ConsumePartitions(map[string]map[int32]kgo.Offset{topic: {0: kgo.NewOffset().AtStart()}}),
+		kgo.FetchIsolationLevel(kgo.ReadCommitted()),
+		kgo.FetchMaxWait(500*time.Millisecond),
+	)
+	if err != nil {
+		return nil, err
+	}
+	defer cl.Close()
+	var values []string
+	for len(values) < count {
+		fetches := cl.PollRecords(c.ctx, count)
+		if err := fetches.Err(); err != nil {
+			return nil, err
+		}
+		fetches.EachRecord(func(record *kgo.Record) { values = append(values, string(record.Value)) })
+	}
+	return values, nil
 }
 
 func (client) ErrorCode(err error) string {

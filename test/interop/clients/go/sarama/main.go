@@ -188,6 +188,58 @@ func (client) Consume(topic string, from interop.At, count int, onRecord func(in
 	return nil
 }
 
+type transactional struct{ producer sarama.SyncProducer }
+
+func (client) Transactional(id string) (interop.Transactional, error) {
+	config := config()
+	config.Net.MaxOpenRequests = 1
+	config.Producer.Idempotent = true
+	config.Producer.RequiredAcks = sarama.WaitForAll
+	config.Producer.Return.Successes = true
+	config.Producer.Transaction.ID = id
+	config.Producer.Partitioner = sarama.NewManualPartitioner
+	producer, err := sarama.NewSyncProducer(brokers(), config)
+	return transactional{producer}, err
+}
+
+func (t transactional) Begin() error { return t.producer.BeginTxn() }
+
+func (t transactional) Send(topic, value string) error {
+	_, _, err := t.producer.SendMessage(
+		&sarama.ProducerMessage{Topic: topic, Value: sarama.StringEncoder(value)},
+	)
+	return err
+}
+
+func (t transactional) Offsets(group, topic string, offset int64) error {
+	offsets := map[string][]*sarama.PartitionOffsetMetadata{topic: {{Partition: 0, Offset: offset}}}
+	return t.producer.AddOffsetsToTxn(offsets, group)
+}
+
+func (t transactional) Commit() error { return t.producer.CommitTxn() }
+
+func (t transactional) Abort() error { return t.producer.AbortTxn() }
+
+func (client) ReadCommitted(topic string, count int) ([]string, error) {
+	config := config()
+	config.Consumer.IsolationLevel = sarama.ReadCommitted
+	consumer, err := sarama.NewConsumer(brokers(), config)
+	if err != nil {
+		return nil, err
+	}
+	defer consumer.Close()
+	partition, err := consumer.ConsumePartition(topic, 0, sarama.OffsetOldest)
+	if err != nil {
+		return nil, err
+	}
+	defer partition.Close()
+	var values []string
+	for len(values) < count {
+		values = append(values, string((<-partition.Messages()).Value))
+	}
+	return values, nil
+}
+
 func (client) ErrorCode(err error) string {
 	var refused sarama.KError
 	if errors.As(err, &refused) {

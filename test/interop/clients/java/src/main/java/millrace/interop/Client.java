@@ -24,13 +24,16 @@ import java.util.concurrent.atomic.AtomicReference;
 import org.apache.kafka.clients.admin.Admin;
 import org.apache.kafka.clients.admin.NewTopic;
 import org.apache.kafka.clients.admin.OffsetSpec;
+import org.apache.kafka.clients.consumer.ConsumerGroupMetadata;
 import org.apache.kafka.clients.consumer.ConsumerRecord;
 import org.apache.kafka.clients.consumer.KafkaConsumer;
+import org.apache.kafka.clients.consumer.OffsetAndMetadata;
 import org.apache.kafka.clients.producer.KafkaProducer;
 import org.apache.kafka.clients.producer.ProducerRecord;
 import org.apache.kafka.clients.producer.RecordMetadata;
 import org.apache.kafka.common.TopicPartition;
 import org.apache.kafka.common.config.ConfigResource;
+import org.apache.kafka.common.errors.ProducerFencedException;
 import org.apache.kafka.common.header.Header;
 import org.apache.kafka.common.protocol.Errors;
 import org.apache.kafka.common.serialization.ByteArrayDeserializer;
@@ -69,6 +72,7 @@ public final class Client {
     switch (command) {
       case "version" -> print(AppInfoParser.getVersion());
       case "metadata" -> metadata();
+      case "member" -> Member.run(args);
       case "create" -> create(args);
       case "delete" -> {
         try (Admin admin = admin()) {
@@ -77,6 +81,7 @@ public final class Client {
       }
       case "configs" -> configs(args.get(0));
       case "offset" -> offset(args.get(0), args.get(1));
+      case "transact" -> transact(args.get(0), args.get(1), args.get(2), args.get(3));
       case "produce" -> produce(args);
       case "produce-text" -> produceText(args.get(0), Path.of(args.get(1)));
       case "consume" ->
@@ -196,10 +201,67 @@ public final class Client {
     if (failure.get() != null) throw failure.get();
   }
 
+  private static void transact(String topic, String input, String group, String id)
+      throws Exception {
+    try (var producer = transactional(id)) {
+      write(producer, topic, "committed 0", "committed 1");
+      sendOffset(producer, group, input, 1);
+      producer.commitTransaction();
+      write(producer, topic, "aborted 0", "aborted 1");
+      sendOffset(producer, group, input, 99);
+      producer.abortTransaction();
+      write(producer, topic, "committed 2");
+      sendOffset(producer, group, input, 3);
+      producer.commitTransaction();
+      write(producer, topic, "zombie");
+      try (var heir = transactional(id)) {
+        boolean fenced = false;
+        try {
+          producer.commitTransaction();
+        } catch (ProducerFencedException error) {
+          fenced = true;
+        }
+        if (!fenced) throw new IllegalStateException("a producer commits that has a successor");
+        write(heir, topic, "committed 3");
+        heir.commitTransaction();
+      }
+    }
+    ArrayNode values = JSON.createArrayNode();
+    consume(topic, "earliest", 4, "read_committed", record -> values.add(new String(record.value())));
+    print(values.toString());
+  }
+
+  private static KafkaProducer<byte[], byte[]> transactional(String id) {
+    var producer = producer(Map.of("transactional.id", id));
+    producer.initTransactions();
+    return producer;
+  }
+
+  private static void write(KafkaProducer<byte[], byte[]> producer, String topic, String... values)
+      throws Exception {
+    producer.beginTransaction();
+    for (String value : values) {
+      producer.send(new ProducerRecord<byte[], byte[]>(topic, 0, null, value.getBytes())).get();
+    }
+  }
+
+  private static void sendOffset(
+      KafkaProducer<byte[], byte[]> producer, String group, String input, long offset) {
+    var offsets = Map.of(new TopicPartition(input, 0), new OffsetAndMetadata(offset));
+    producer.sendOffsetsToTransaction(offsets, new ConsumerGroupMetadata(group));
+  }
+
   private static void consume(String topic, String from, int count, OnRecord onRecord)
+      throws IOException {
+    consume(topic, from, count, "read_uncommitted", onRecord);
+  }
+
+  private static void consume(
+      String topic, String from, int count, String isolation, OnRecord onRecord)
       throws IOException {
     Map<String, Object> config = new HashMap<>();
     config.put("bootstrap.servers", BOOTSTRAP);
+    config.put("isolation.level", isolation);
     config.put("enable.auto.commit", "false");
     config.put("auto.offset.reset", "none");
     config.put("max.poll.records", Math.min(count, 10_000));
