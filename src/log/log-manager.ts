@@ -73,6 +73,8 @@ export interface LogManagerOptions {
   readonly recoveryConcurrency?: number;
   /** Of the scrubber (scrubber.ts); 0 where not given: there is none. */
   readonly scrubBytesPerSecond?: number;
+  /** Whether segments get their checksums when they are rolled, not only from the scrubber; default: yes. */
+  readonly rollChecksums?: boolean;
   /** A directory went offline; must not throw. */
   readonly onDirOffline?: (dir: LogDirStatus) => void;
 }
@@ -505,7 +507,10 @@ export class LogManager implements AsyncDisposable {
       ...{ topic, partition, dir: dir.pathOf(name), config },
       ...start,
       onOffline: (error) => dir.fail(error),
-      onSealed: (segment) => this.#checksums.add(dir.env, dir.pathOf(name), segment),
+      onSealed: (segment) => {
+        if (this.#options.rollChecksums === false) return;
+        this.#checksums.add(dir.env, dir.pathOf(name), segment);
+      },
       checkpoint: async (truncatedTo) => {
         await this.#checkpoints.write(dir);
         const cleaned = dir.cleanerOffsets.get(name);

@@ -39,6 +39,8 @@ export interface WorldOptions {
   readonly config?: Partial<LogConfig>;
   /** What the manager gets instead of the disk's own Env. */
   readonly wrap?: (env: Env) => Env;
+  /** See LogManagerOptions. */
+  readonly rollChecksums?: boolean;
 }
 
 export interface AppendShape {
@@ -114,7 +116,13 @@ export class World {
     this.#process = this.disk.process();
     const env = this.#options.wrap?.(this.#process.env) ?? this.#process.env;
     try {
-      const manager = await openManager(env, this.clock, this.random, this.config);
+      const manager = await openManager(
+        env,
+        this.clock,
+        this.random,
+        this.config,
+        this.#options.rollChecksums,
+      );
       // It may have been killed meanwhile.
       if (this.#opening) this.#manager = manager;
     } finally {
@@ -449,6 +457,7 @@ export async function openManager(
   clock: ManualClock,
   random: Random,
   config: LogConfig,
+  rollChecksums = true,
 ): Promise<LogManager> {
   return LogManager.open({
     env,
@@ -459,5 +468,6 @@ export async function openManager(
     config,
     nodeId: 1,
     clusterId: null,
+    rollChecksums,
   });
 }
