@@ -1,7 +1,7 @@
 /**
  * The scrubber reads every sealed segment again and again, slowly, so that rot is found before a client
  * asks for what it spoiled (R6): against the checksum side file, and batch by batch. It makes the side
- * files that are missing, so a segment that was rolled gets its own within minutes.
+ * files that are missing; a segment that was rolled by this process has its own (checksum-maker.ts).
  *
  *     every minute: the segments that are due, oldest log first, at most `bytesPerSecond`
  *     due:          not read by this process yet, or not for PERIOD_MS
