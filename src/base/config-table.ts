@@ -163,7 +163,8 @@ export interface ConfigProblem {
 
 export type ParsedValue =
   | { readonly ok: true; readonly value: ConfigValue }
-  | { readonly ok: false; readonly message: string };
+  /** `text`: the part that is wrong. */
+  | { readonly ok: false; readonly message: string; readonly text?: string };
 
 export interface ParsedConfig<F extends ConfigFields> {
   /** Every config of the table; where the text was bad or absent, the default. */
@@ -228,7 +229,7 @@ export class ConfigTable<const F extends ConfigFields> {
       } else {
         problems.push({
           name,
-          message: `Invalid value ${text} for configuration ${name}: ${parsed.message}`,
+          message: invalidValueText(name, text, parsed),
         });
       }
     }
@@ -241,6 +242,15 @@ export class ConfigTable<const F extends ConfigFields> {
     assert(own !== undefined, `no config ${name}`);
     return own.default === null ? null : formatConfigValue(own, own.default);
   }
+}
+
+/** What to say of a text that `parseConfigValue` refused, in Kafka's words. */
+export function invalidValueText(
+  name: string,
+  text: string,
+  refused: Extract<ParsedValue, { ok: false }>,
+): string {
+  return `Invalid value ${refused.text ?? text} for configuration ${name}: ${refused.message}`;
 }
 
 /** Parses and checks one text. */
@@ -265,7 +275,7 @@ export function parseConfigValue(own: ConfigField, text: string): ParsedValue {
       const items = trimmed === '' ? [] : trimmed.split(',').map((item) => item.trim());
       for (const item of items) {
         const problem = textProblem(own, item);
-        if (problem !== null) return bad(problem);
+        if (problem !== null) return { ok: false, message: problem, text: item };
       }
       return { ok: true, value: items };
     }

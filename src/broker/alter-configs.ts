@@ -8,6 +8,7 @@ import {
   type ConfigFields,
   type ConfigTable,
   formatConfigValue,
+  invalidValueText,
   parseConfigValue,
 } from '../base/config-table.js';
 import type { ChangeResult, ConfigChange, Refused } from '../cluster/controller.js';
@@ -101,8 +102,10 @@ async function alter<R extends Asked>(
   const { controller, nodeId } = broker;
   switch (resourceType) {
     case TOPIC: {
+      if (name === '')
+        return refused('INVALID_REQUEST', 'Default topic resources are not allowed.');
       const problem = topicNameProblem(name);
-      if (problem !== null) return refused('INVALID_REQUEST', problem);
+      if (problem !== null) return refused('INVALID_TOPIC_EXCEPTION', problem);
       return controller.alterTopicConfigs(name, change, { validateOnly });
     }
     case BROKER: {
@@ -116,13 +119,13 @@ async function alter<R extends Asked>(
     }
     case CLIENT_METRICS: {
       if (name === '') {
-        return refused('INVALID_REQUEST', 'Default client metrics resources are not allowed.');
+        return refused('INVALID_REQUEST', "Subscription name can't be empty");
       }
       const checked = checkedBy(change, clientMetricsProblem);
       return controller.alterResourceConfigs('client-metrics', name, checked, { validateOnly });
     }
     default:
-      return refused('INVALID_REQUEST', `Unexpected resource type: ${resourceType}`);
+      return refused('INVALID_REQUEST', `Unknown resource type ${resourceType}`);
   }
 }
 
@@ -219,7 +222,13 @@ function brokerProblem(
     const text = `Cannot update these configs at default cluster level, broker id must be specified: Set(${own.join(', ')})`;
     return refused('INVALID_REQUEST', text);
   }
-  return valueProblem(brokerConfigTable, configs, 'INVALID_REQUEST');
+  for (const [name, text] of Object.entries(configs)) {
+    const field = brokerConfigTable.field(name);
+    const parsed = field === undefined ? null : parseConfigValue(field, text);
+    if (parsed?.ok !== false) continue;
+    return refused('INVALID_REQUEST', invalidValueText(name, text, parsed));
+  }
+  return null;
 }
 
 function clientMetricsProblem(configs: Readonly<Record<string, string>>): Refused | null {
@@ -227,21 +236,20 @@ function clientMetricsProblem(configs: Readonly<Record<string, string>>): Refuse
   if (unknown !== undefined) {
     return refused('INVALID_REQUEST', `Unknown client metrics configuration: ${unknown}`);
   }
-  return valueProblem(clientMetricsTable, configs, 'INVALID_REQUEST');
-}
-
-function valueProblem(
-  table: ConfigTable<ConfigFields>,
-  configs: Readonly<Record<string, string>>,
-  error: Refused['error'],
-): Refused | null {
   for (const [name, text] of Object.entries(configs)) {
-    const field = table.field(name);
+    const field = clientMetricsTable.field(name);
     const parsed = field === undefined ? null : parseConfigValue(field, text);
     if (parsed?.ok !== false) continue;
-    return refused(error, `Invalid value ${text} for configuration ${name}: ${parsed.message}`);
+    if (name === 'match') return refused('INVALID_CONFIG', parsed.message);
+    return name === 'interval.ms' && /^\d+$/.test(text)
+      ? refused('INVALID_REQUEST', intervalText(text))
+      : refused('INVALID_REQUEST', invalidValueText(name, text, parsed));
   }
   return null;
+}
+
+function intervalText(text: string): string {
+  return `Invalid value ${text} for interval.ms, interval must be between 100 and 3600000 (1 hour)`;
 }
 
 /** There are no loggers whose level could be set. */

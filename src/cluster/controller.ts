@@ -78,6 +78,7 @@ export interface Refused {
     | 'INVALID_CONFIG'
     | 'INVALID_PARTITIONS'
     | 'INVALID_REQUEST'
+    | 'INVALID_TOPIC_EXCEPTION'
     | 'KAFKA_STORAGE_ERROR'
     | 'UNKNOWN_TOPIC_OR_PARTITION';
   readonly message: string;

@@ -96,8 +96,11 @@ export function deriveLogConfig(
     if (!parsed.texts.has(name)) values[name] = brokerDefault(settings, name);
   }
   const config = toLogConfig(values as ConfigValuesOf<typeof topicFields>);
-  if (config.compactionLagMinMs > config.compactionLagMaxMs) {
-    return invalid('min.compaction.lag.ms must not be above max.compaction.lag.ms');
+  const { compactionLagMinMs: least, compactionLagMaxMs: most } = config;
+  if (least > most) {
+    return invalid(
+      `conflict topic config setting min.compaction.lag.ms (${least}) > max.compaction.lag.ms (${most})`,
+    );
   }
   return { ok: true, config };
 }

@@ -128,7 +128,7 @@ function partitionCountOf(broker: BrokerServices, asked: TopicRequest): number |
   if (numPartitions < UNSET || numPartitions === 0) {
     return {
       errorCode: errorCodes.INVALID_PARTITIONS,
-      errorMessage: 'Number of partitions must be larger than 0, or -1 to use the default value.',
+      errorMessage: 'Number of partitions was set to an invalid non-positive value.',
     };
   }
   return numPartitions === UNSET ? values['num.partitions'] : numPartitions;
@@ -153,7 +153,7 @@ function assignedPartitionCount(
     if (!partitions.has(partition)) {
       return {
         errorCode: errorCodes.INVALID_REPLICA_ASSIGNMENT,
-        errorMessage: 'Partitions must be numbered from 0 without gaps.',
+        errorMessage: 'partitions should be a consecutive 0-based integer sequence',
       };
     }
   }

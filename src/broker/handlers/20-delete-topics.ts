@@ -10,6 +10,8 @@ import { ANONYMOUS, type MutationQuota } from '../quotas/client-quotas.js';
 
 type TopicResponse = ElementOf<ResponseInput<typeof deleteTopics>['responses']>;
 
+const NO_SUCH_TOPIC = 'This server does not host this topic-partition.';
+
 interface Asked {
   readonly name: string | null;
   readonly topicId: string;
@@ -40,7 +42,7 @@ export const deleteTopicsHandler = handler({
       );
       responses.push(
         repeats.length > 1
-          ? failure(one, errorCodes.INVALID_REQUEST, 'Duplicate topic in the request.')
+          ? failure(one, errorCodes.INVALID_REQUEST, 'Duplicate topic name.')
           : await remove(broker, one, mutations),
       );
     }
@@ -61,14 +63,18 @@ async function remove(
   const { name, topicId } = asked;
   const byId = topicId !== UUID_ZERO;
   if (byId === (name !== null)) {
-    return failure(asked, errorCodes.INVALID_REQUEST, 'Give either a name or an id.');
+    const text =
+      name === null
+        ? 'Neither topic name nor id were specified.'
+        : 'You may not specify both topic name and topic id.';
+    return failure(asked, errorCodes.INVALID_REQUEST, text);
   }
   const { controller } = broker;
   const topic = byId ? controller.image.topicById(topicId) : controller.image.topic(name as string);
   if (topic === undefined) {
     return byId
-      ? failure(asked, errorCodes.UNKNOWN_TOPIC_ID, 'There is no topic with this id.')
-      : failure(asked, errorCodes.UNKNOWN_TOPIC_OR_PARTITION, 'There is no topic with this name.');
+      ? failure(asked, errorCodes.UNKNOWN_TOPIC_ID, 'This server does not host this topic ID.')
+      : failure(asked, errorCodes.UNKNOWN_TOPIC_OR_PARTITION, NO_SUCH_TOPIC);
   }
   if (!mutations.take(topic.partitionCount)) {
     const text = 'The throttling quota has been exceeded.';

@@ -55,7 +55,7 @@ export const describeConfigsHandler = handler({
           }));
         return {
           errorCode: errorCodes.NONE,
-          errorMessage: null,
+          errorMessage: '',
           resourceType,
           resourceName,
           configs,
@@ -89,10 +89,7 @@ function topicConfigs({ controller, config }: BrokerServices, name: string): Fou
   if (problem !== null) return { errorCode: errorCodes.INVALID_TOPIC_EXCEPTION, message: problem };
   const topic = controller.image.topic(name);
   if (topic === undefined) {
-    return {
-      errorCode: errorCodes.UNKNOWN_TOPIC_OR_PARTITION,
-      message: 'There is no topic with this name.',
-    };
+    return { errorCode: errorCodes.UNKNOWN_TOPIC_OR_PARTITION, message: '' };
   }
   return { configs: describeTopicConfigs(config, new Map(Object.entries(topic.configs))) };
 }
@@ -108,9 +105,10 @@ function defaultBrokerConfigs({ config }: BrokerServices): readonly Described[] 
 
 /** Null if `name` is this node's id. */
 function ownName({ nodeId }: BrokerServices, name: string): Found | null {
-  return name === String(nodeId)
-    ? null
-    : invalid(`Unexpected broker id, expected ${nodeId} but received ${name}`);
+  if (name === String(nodeId)) return null;
+  return /^-?\d+$/.test(name)
+    ? invalid(`Unexpected broker id, expected ${nodeId} or empty string, but received ${name}`)
+    : invalid(`Broker id must be an integer, but it is: ${name}`);
 }
 
 function invalid(message: string): Found {

@@ -41,19 +41,18 @@ async function grow(
 ): Promise<TopicResult> {
   const { name, count } = asked;
   const topic = broker.controller.image.topic(name);
-  if (topic !== undefined) {
-    if (topic.internal) {
-      const text = 'The partitions of an internal topic are found by their number: it is fixed.';
-      return failure(name, errorCodes.INVALID_REQUEST, text);
-    }
-    const countProblem = partitionCountProblem(topic, count);
-    if (countProblem !== null) return failure(name, errorCodes.INVALID_PARTITIONS, countProblem);
-    const problem = assignmentsProblem(broker, topic, asked);
-    if (problem !== null) return failure(name, errorCodes.INVALID_REPLICA_ASSIGNMENT, problem);
-    if (!validateOnly && !mutations.take(count - topic.partitionCount)) {
-      const text = 'The throttling quota has been exceeded.';
-      return failure(name, errorCodes.THROTTLING_QUOTA_EXCEEDED, text);
-    }
+  if (topic === undefined) return failure(name, errorCodes.UNKNOWN_TOPIC_OR_PARTITION, null);
+  if (topic.internal) {
+    const text = 'The partitions of an internal topic are found by their number: it is fixed.';
+    return failure(name, errorCodes.INVALID_REQUEST, text);
+  }
+  const countProblem = partitionCountProblem(topic, count);
+  if (countProblem !== null) return failure(name, errorCodes.INVALID_PARTITIONS, countProblem);
+  const problem = assignmentsProblem(broker, topic, asked);
+  if (problem !== null) return failure(name, errorCodes.INVALID_REPLICA_ASSIGNMENT, problem);
+  if (!validateOnly && !mutations.take(count - topic.partitionCount)) {
+    const text = 'The throttling quota has been exceeded.';
+    return failure(name, errorCodes.THROTTLING_QUOTA_EXCEEDED, text);
   }
   const result = await broker.controller.createPartitions(name, count, { validateOnly });
   return result.ok
@@ -78,6 +77,6 @@ function assignmentsProblem(
   return null;
 }
 
-function failure(name: string, errorCode: number, errorMessage: string): TopicResult {
+function failure(name: string, errorCode: number, errorMessage: string | null): TopicResult {
   return { name, errorCode, errorMessage };
 }

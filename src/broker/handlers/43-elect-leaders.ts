@@ -46,9 +46,7 @@ export const electLeadersHandler = handler({
     });
     return {
       errorCode: errorCodes.NONE,
-      replicaElectionResults: results.filter(
-        ({ partitionResult }) => !all || partitionResult.length > 0,
-      ),
+      replicaElectionResults: results,
     };
   },
 });
@@ -74,7 +72,7 @@ function elect(
     return answer('UNKNOWN_TOPIC_OR_PARTITION', `No such partition as ${name}-${partition}`);
   }
   if (logs.getLog(name, partition)?.offline === false) {
-    return answer('ELECTION_NOT_NEEDED', 'The partition has its only replica as leader.');
+    return answer('ELECTION_NOT_NEEDED', 'Leader election not needed for topic partition.');
   }
   return electionType === PREFERRED
     ? answer('PREFERRED_LEADER_NOT_AVAILABLE', 'The preferred leader is offline.')

@@ -20,7 +20,7 @@ export const describeClientQuotasHandler = handler({
     );
     return {
       errorCode: errorCodes.NONE,
-      errorMessage: null,
+      errorMessage: '',
       entries: found.map(({ entity, values }) => ({
         entity: Object.entries(entity).map(([entityType, entityName]) => ({
           entityType,

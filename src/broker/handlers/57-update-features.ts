@@ -28,9 +28,8 @@ export const updateFeaturesHandler = handler({
       feature: update.feature,
       ...outcome(update, version, broker.nodeId),
     }));
-    if (version < 2) return { ...OK, results };
     const failed = results.find(({ errorCode }) => errorCode !== errorCodes.NONE);
-    if (failed === undefined) return OK;
+    if (failed === undefined) return { ...OK, results };
     const prefix = 'The update failed for all features since the following feature had an error: ';
     return { errorCode: failed.errorCode, errorMessage: prefix + failed.errorMessage };
   },
@@ -38,15 +37,14 @@ export const updateFeaturesHandler = handler({
 
 function outcome(update: Update, version: number, nodeId: number): Outcome {
   const { feature: name, maxVersionLevel: level, upgradeType } = update;
-  if (version >= 1 && (upgradeType < UPGRADE_TYPES.min || upgradeType > UPGRADE_TYPES.max)) {
-    const errorMessage = 'The controller does not support the given upgrade type.';
-    return { errorCode: errorCodes.INVALID_REQUEST, errorMessage };
-  }
   const known = features.find((feature) => feature.name === name);
   const refused = (reason: string): Outcome => ({
     errorCode: errorCodes.INVALID_UPDATE_VERSION,
     errorMessage: `Invalid update version ${level} for feature ${name}. ${reason}`,
   });
+  if (version >= 1 && (upgradeType < UPGRADE_TYPES.min || upgradeType > UPGRADE_TYPES.max)) {
+    return refused('The controller does not support the given upgrade type.');
+  }
   if (known === undefined)
     return refused(`Local controller ${nodeId} does not support this feature.`);
   if (level < known.minVersion || level > known.maxVersion) {

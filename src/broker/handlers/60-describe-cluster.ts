@@ -15,7 +15,8 @@ export const describeClusterHandler = handler({
     if (endpointType !== BROKERS) {
       return {
         errorCode: errorCodes.MISMATCHED_ENDPOINT_TYPE,
-        errorMessage: 'This is a broker endpoint.',
+        errorMessage:
+          'The request was sent to an endpoint of type BROKER, but we wanted an endpoint of type CONTROLLER',
         endpointType: BROKERS,
         clusterId: broker.clusterId,
         brokers: [],

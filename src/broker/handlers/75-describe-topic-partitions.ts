@@ -81,5 +81,11 @@ function describe(broker: BrokerServices, topic: Topic, first: number, end: numb
 }
 
 function failure(name: string, error: keyof typeof errorCodes): TopicAnswer {
-  return { errorCode: errorCodes[error], name, topicId: UUID_ZERO, partitions: [] };
+  return {
+    errorCode: errorCodes[error],
+    name,
+    topicId: UUID_ZERO,
+    partitions: [],
+    topicAuthorizedOperations: TOPIC_OPERATIONS,
+  };
 }

@@ -51,7 +51,10 @@ export function entityOf(parts: readonly EntityPart[]): QuotaEntity | QuotaRefus
   }
   const { ip } = entity;
   if (ip === undefined) return entity;
-  if (parts.length > 1) return invalid('Invalid client quota entity: ip goes with no other type');
+  if (parts.length > 1)
+    return invalid(
+      'Invalid quota entity combination, IP entity shouldnot be combined with User or ClientId',
+    );
   if (ip !== null && !ADDRESS.test(ip))
     return invalid(`${ip} is not a valid IP or resolvable host.`);
   return entity;
@@ -123,18 +126,23 @@ export function filterProblem(components: readonly FilterComponent[]): QuotaRefu
       return invalid(`Entity type ${entityType} cannot appear more than once in the filter.`);
     }
     if (!ENTITY_TYPES.includes(entityType)) {
-      const message = `Custom entity type '${entityType}' not supported`;
+      const message = `Unsupported entity type ${entityType}`;
       return { error: 'UNSUPPORTED_VERSION', message };
     }
     seen.add(entityType);
     if (matchType === EXACT && match === null) {
-      return invalid('Request specified MATCH_TYPE_EXACT, but did not specify a match string.');
+      return invalid('Request specified MATCH_TYPE_EXACT, but set match string to null.');
     }
     if ((matchType === DEFAULT || matchType === ANY) && match !== null) {
       const name = matchType === DEFAULT ? 'DEFAULT' : 'SPECIFIED';
       return invalid(`Request specified MATCH_TYPE_${name}, but also specified a match string.`);
     }
     if (matchType < EXACT || matchType > ANY) return invalid(`Unknown match type ${matchType}`);
+  }
+  if (seen.has('ip') && seen.size > 1) {
+    return invalid(
+      'Invalid entity filter component combination. IP filter component should not be used with user or clientId filter component.',
+    );
   }
   return null;
 }

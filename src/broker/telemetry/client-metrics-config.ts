@@ -57,12 +57,8 @@ export function describeClientMetrics(
       source: given === undefined ? 'DEFAULT_CONFIG' : 'CLIENT_METRICS_CONFIG',
       type: field.type,
       doc: field.doc,
-      synonyms: [
-        ...(given === undefined
-          ? []
-          : [{ name, value: given, source: 'CLIENT_METRICS_CONFIG' as const }]),
-        { name, value: fallback, source: 'DEFAULT_CONFIG' },
-      ],
+      synonyms:
+        given === undefined ? [] : [{ name, value: given, source: 'CLIENT_METRICS_CONFIG' }],
     };
   });
 }

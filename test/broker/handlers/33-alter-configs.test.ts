@@ -43,7 +43,7 @@ t.test('brokers, and what is refused', async (t) => {
       { resourceType: BROKER, resourceName: '1', configs: [] },
       { resourceType: TOPIC, resourceName: 'a', configs: [{ name: 'segment.ms', value: null }] },
       { resourceType: TOPIC, resourceName: 'b', configs: [] },
-      { resourceType: CLIENT_METRICS, resourceName: 'm', configs: [] },
+      { resourceType: 9, resourceName: 'm', configs: [] },
     ],
     validateOnly: false,
   });
@@ -65,4 +65,10 @@ t.test('brokers, and what is refused', async (t) => {
   });
   t.match(own.responses, [{ errorCode: 0 }]);
   t.equal(broker.services.logs.getLog('a', 0)?.config.segmentMs, 8);
+  const configs = [{ name: 'interval.ms', value: '500' }];
+  const metrics = await client.request(alterConfigs, 2, {
+    resources: [{ resourceType: CLIENT_METRICS, resourceName: 'm', configs }],
+    validateOnly: false,
+  });
+  t.match(metrics.responses, [{ errorCode: 0 }]);
 });

@@ -33,7 +33,8 @@ t.test('every version answers that no election is needed', async (t) => {
       ],
     });
     const all = await client.request(electLeaders, version, { topicPartitions: null });
-    t.same(all.replicaElectionResults, [], 'of all, only where there was something to do');
+    const nothing = [{ topic: 'a', partitionResult: [] }];
+    t.match(all.replicaElectionResults, nothing, 'of all, only where there was something to do');
   }
 });
 
