@@ -22,11 +22,15 @@ const START_TIMEOUT_MS = 60_000;
 const javaDir = join(interopDir, 'clients/java');
 export const classPath = `${join(javaDir, 'target/classes')}:${join(javaDir, 'target/lib')}/*`;
 
-/** Our broker with what the clients' own suites assume of a broker and nothing else. */
-export async function startMillrace(dataDir: string): Promise<Server> {
+/** Our broker with its defaults, but for `overrides`, `key=value` each. */
+export async function startMillrace(
+  dataDir: string,
+  overrides: readonly string[] = [],
+): Promise<Server> {
   const start = async (listen: string): Promise<{ service: Service; bootstrap: string }> => {
     const args = [join(rootDir, 'dist/cli/main.js'), 'broker'];
     args.push('--listen', listen, '--data-dir', dataDir);
+    for (const one of overrides) args.push('--override', one);
     const service = new Service(process.execPath, args, { cwd: rootDir });
     const match = await service.waitFor(/listening on (\d+\.\d+\.\d+\.\d+:\d+)/, START_TIMEOUT_MS);
     return { service, bootstrap: String(match[1]) };

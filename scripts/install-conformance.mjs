@@ -1,0 +1,169 @@
+// Builds what `npm run conformance` runs, in test/conformance: mocha for node-rdkafka's specs,
+// librdkafka's test-runner, the tests of franz-go's client, Kafka Streams' tests, and a directory that
+// looks like an unpacked Kafka to tests that call Kafka's scripts.
+//
+//     node scripts/install-conformance.mjs      what is missing; after scripts/install-interop.mjs
+//
+// One heavy thing at a time, niced. What fails is said at the end and makes exit code 1.
+
+import { spawnSync } from 'node:child_process';
+import {
+  chmodSync,
+  cpSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+const root = dirname(dirname(fileURLToPath(import.meta.url)));
+const interop = join(root, 'test/interop/clients');
+const clients = join(root, 'test/conformance/clients');
+const build = join(root, 'test/conformance/build');
+const rdkafka = join(interop, 'node-rdkafka/node_modules/node-rdkafka/deps/librdkafka');
+
+const steps = [
+  {
+    name: 'mocha',
+    done: () => existsSync(join(clients, 'mocha/node_modules/mocha')),
+    make: () => run('npm', ['ci', '--ignore-scripts'], join(clients, 'mocha')),
+  },
+  { name: 'kafka', done: () => existsSync(join(build, 'kafka/bin/kafka-acls.sh')), make: kafka },
+  {
+    name: 'java',
+    done: () => readdirIfThere(join(clients, 'java/target/lib')).length > 0,
+    make: () =>
+      run(
+        'mvn',
+        ['-B', '-q', 'dependency:copy-dependencies', '-DoutputDirectory=target/lib'],
+        join(clients, 'java'),
+      ),
+  },
+  { name: 'kgo', done: () => existsSync(join(build, 'kgo.test')), make: kgo },
+  {
+    name: 'librdkafka',
+    done: () => existsSync(join(build, 'librdkafka/tests/test-runner')),
+    make: librdkafka,
+  },
+];
+
+mkdirSync(build, { recursive: true });
+const failed = [];
+for (const { name, done, make } of steps) {
+  if (done()) {
+    console.log(`${name}: is there`);
+    continue;
+  }
+  const started = performance.now();
+  try {
+    make();
+    console.log(`${name}: ${((performance.now() - started) / 1000).toFixed(1)} s`);
+  } catch (error) {
+    failed.push(name);
+    console.error(`${name}: ${error.message}`);
+  }
+}
+if (failed.length > 0) console.error(`\nnot installed: ${failed.join(', ')}`);
+process.exitCode = failed.length > 0 ? 1 : 0;
+
+/** The scripts that tests call, over the jars of the interop suite. */
+function kafka() {
+  const directory = join(build, 'kafka');
+  rmSync(directory, { recursive: true, force: true });
+  mkdirSync(join(directory, 'bin'), { recursive: true });
+  symlinkSync(join(interop, 'java/target/lib'), join(directory, 'libs'));
+  const java = 'exec java -Xmx256m -XX:+UseSerialGC -XX:TieredStopAtLevel=1';
+  const libs = '$(dirname "$0")/../libs/*';
+  const scripts = {
+    'run-class': `${java} -cp "$CLASSPATH:${libs}" "$@"`,
+    topics: `${java} -cp "${libs}" org.apache.kafka.tools.TopicCommand "$@"`,
+    configs: `${java} -cp "${libs}" kafka.admin.ConfigCommand "$@"`,
+    acls: `${java} -cp "${libs}" kafka.admin.AclCommand "$@"`,
+  };
+  for (const [name, line] of Object.entries(scripts)) {
+    const path = join(directory, `bin/kafka-${name}.sh`);
+    writeFileSync(path, `#!/bin/sh\n${line}\n`);
+    chmodSync(path, 0o755);
+  }
+}
+
+/** The test binary of the version that go.mod of the interop suite pins. */
+function kgo() {
+  const go = (args, cwd) => run('go', args, cwd, { GOFLAGS: '-mod=mod' });
+  const module = go(
+    ['list', '-m', '-f', '{{.Dir}}', 'github.com/twmb/franz-go'],
+    join(interop, 'go'),
+  ).trim();
+  go(['test', '-c', '-o', join(build, 'kgo.test'), '.'], join(module, 'pkg/kgo'));
+}
+
+/** A copy of headers, archives and tests; node-rdkafka's install has built the library itself. */
+function librdkafka() {
+  const target = join(build, 'librdkafka');
+  rmSync(target, { recursive: true, force: true });
+  for (const path of ['Makefile.config', 'config.h', 'mklove', 'tests']) {
+    cpSync(join(rdkafka, path), join(target, path), {
+      recursive: true,
+      filter: (from) => !from.includes('/trivup/'),
+    });
+  }
+  for (const folder of ['src', 'src-cpp']) {
+    const keep = readdirSync(join(rdkafka, folder), { recursive: true, encoding: 'utf8' });
+    for (const file of keep) {
+      // The C files that the tests compile for themselves are among these.
+      const wanted = file.endsWith('.h') || /^(tiny|rdlist).*\.c$/.test(file);
+      if (!wanted && !/^librdkafka(\+\+)?\.a$/.test(file)) continue;
+      cpSync(join(rdkafka, folder, file), join(target, folder, file));
+    }
+  }
+  // The tests that read statistics want this header library; node-rdkafka's build does not.
+  if (existsSync('/usr/include/rapidjson')) {
+    edit(join(target, 'config.h'), /#endif \/\* _CONFIG_H_ \*\//, '#define WITH_RAPIDJSON 1\n$&');
+  } else
+    console.log('librdkafka: without rapidjson-dev: 0053, 0098, 0101 and 0110 skip themselves');
+  const tests = join(target, 'tests');
+  edit(
+    join(tests, 'test.c'),
+    'if (tests_to_run && !strstr(tests_to_run, testnum)) {',
+    'if (tests_to_run && strcmp(tests_to_run, test->name)) {',
+  );
+  for (const file of readdirSync(tests)) {
+    if (/^(0098|0101|0103|0107)-/.test(file)) edit(join(tests, file), /, 3, 5000\)/g, ', 1, 5000)');
+    if (/^0111-/.test(file))
+      edit(join(tests, file), 'topic.c_str(), 1, 3)', 'topic.c_str(), 1, 1)');
+  }
+  run('make', ['-j1', 'test-runner'], tests);
+}
+
+function edit(path, from, to) {
+  const text = readFileSync(path, 'utf8');
+  const edited = text.replace(from, to);
+  if (edited === text) throw new Error(`${path} is not as expected: ${from}`);
+  writeFileSync(path, edited);
+}
+
+/** Standard output; an exit code other than 0 is an error with the end of what was said. */
+function run(command, args, cwd, env = {}) {
+  const { status, stdout, stderr, error } = spawnSync('nice', ['-n', '10', command, ...args], {
+    cwd,
+    env: { ...process.env, ...env },
+    encoding: 'utf8',
+    maxBuffer: 64 << 20,
+  });
+  if (error !== undefined) throw error;
+  if (status !== 0) {
+    throw new Error(
+      `${command} ${args.slice(0, 3).join(' ')}: exit ${status}\n${stderr.slice(-3000)}`,
+    );
+  }
+  return stdout;
+}
+
+function readdirIfThere(path) {
+  return existsSync(path) ? readdirSync(path) : [];
+}

@@ -1,0 +1,115 @@
+// The tests of franz-go's client (pkg/kgo), compiled from the Go module, one process for each test.
+// The run at the dead port comes first: most tests need no broker, and only the others say something.
+
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import {
+  buildDir,
+  type Context,
+  DEAD_PORT,
+  inParallel,
+  logOf,
+  type ProgramEnd,
+  runProgram,
+  type Suite,
+} from './suite.js';
+
+const binary = join(buildDir, 'kgo.test');
+const TIMEOUT_S = 600;
+/** The first request to a broker gives up after 10 s. */
+const CONTROL_TIMEOUT_MS = 30_000;
+const CONTROLS_AT_ONCE = 3;
+/** Its own default is 500,000, for each of the six chains of each of the two ETL tests. */
+const RECORDS = process.env['KGO_TEST_RECORDS'] ?? '50000';
+
+export const kgo: Suite = suite('kgo', {});
+export const kgoChaos: Suite = suite('kgo-chaos', { KGO_TEST_CHAOS: '1' });
+
+function suite(name: string, mode: Readonly<Record<string, string>>): Suite {
+  return {
+    name,
+    missing: () => (existsSync(binary) ? null : 'the test binary of pkg/kgo'),
+    run: (context) => run(context, name, mode),
+  };
+}
+
+async function run(
+  context: Context,
+  name: string,
+  mode: Readonly<Record<string, string>>,
+): Promise<void> {
+  const { report } = context;
+  const start = (
+    test: string,
+    bootstrap: string,
+    timeoutMs: number,
+    purpose = '',
+  ): Promise<ProgramEnd> =>
+    runProgram(
+      binary,
+      [`-test.run=^${test}$`, '-test.v', `-test.timeout=${TIMEOUT_S}s`, '-test.count=1'],
+      {
+        log: logOf(name, test, purpose),
+        cwd: context.dir,
+        timeoutMs,
+        env: {
+          ...mode,
+          KGO_SEEDS: bootstrap,
+          KGO_TEST_RF: '1',
+          KGO_TEST_RECORDS: RECORDS,
+          // Many partitions make a run slow, not thorough.
+          KGO_TEST_MAX_TOPIC_PARTS: '11',
+        },
+      },
+    );
+  const list = await runProgram(binary, ['-test.list=^Test'], {
+    log: logOf(name, 'list'),
+    timeoutMs: 30_000,
+  });
+  const tests = list.output
+    .split('\n')
+    .filter((test) => test.startsWith('Test') && context.isWanted(test));
+  const due: string[] = [];
+  await inParallel(tests, CONTROLS_AT_ONCE, async (test) => {
+    const end = await start(test, DEAD_PORT, CONTROL_TIMEOUT_MS, '-dead');
+    if (end.code !== 0) due.push(test);
+    else {
+      const skipped = skips(end.output).find(([what]) => what === test);
+      const base = { suite: name, test, seconds: end.seconds, control: 'passes' } as const;
+      if (skipped === undefined) report.add({ ...base, verdict: 'local' });
+      else report.add({ ...base, verdict: 'skip', reason: skipped[1] });
+    }
+  });
+  if (due.length === 0) return;
+  const server = await context.start();
+  for (const test of tests.filter((test) => due.includes(test))) {
+    const end = await start(test, server.bootstrap, (TIMEOUT_S + 10) * 1000);
+    const skipped = skips(end.output);
+    const base = { suite: name, test, seconds: end.seconds, control: 'fails' } as const;
+    const own = skipped.find(([what]) => what === test);
+    if (end.code !== 0) report.add({ ...base, verdict: 'fail', reason: failure(end) });
+    else if (own !== undefined) report.add({ ...base, verdict: 'skip', reason: own[1] });
+    else report.add({ ...base, verdict: 'pass' });
+    for (const [what, reason] of skipped) {
+      if (what === test) continue;
+      report.add({ suite: name, test: what, verdict: 'skip', seconds: 0, reason });
+    }
+  }
+  await server.stop();
+}
+
+/** [test or subtest, reason] of those that left themselves out. */
+function skips(output: string): [string, string][] {
+  return [...output.matchAll(/^ *--- SKIP: (\S+).*\n((?: {4,}.*\n)?)/gm)].map((match) => [
+    match[1] ?? '',
+    (match[2] ?? '').trim() || 'skipped by itself',
+  ]);
+}
+
+function failure(end: ProgramEnd): string {
+  const how = end.late ? 'no end within the time limit' : `exit code ${end.code}`;
+  const lines = end.output
+    .split('\n')
+    .filter((line) => /^\s*--- FAIL|^\s+\w+_test\.go:\d+|^panic:|sendErr/.test(line));
+  return [how, ...lines.slice(0, 15)].join('\n');
+}

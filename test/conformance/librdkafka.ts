@@ -1,0 +1,164 @@
+// librdkafka's test-runner, built from its sources inside node-rdkafka's package: one process for each
+// test, never `-Q`, and each test that passes once more where nothing listens.
+//
+// Changed in the copy (scripts/install-conformance.mjs): TESTS is a whole name instead of a number, and
+// replication factor 3 is 1 in the tests that have it written in.
+
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import type { Server } from '../interop/servers.js';
+import {
+  buildDir,
+  type Context,
+  DEAD_PORT,
+  inParallel,
+  logOf,
+  type ProgramEnd,
+  runProgram,
+  type Suite,
+} from './suite.js';
+
+const NAME = 'librdkafka';
+const testsDir = join(buildDir, 'librdkafka/tests');
+const runner = join(testsDir, 'test-runner');
+const TIMEOUT_MS = 300_000;
+const CONTROLS_AT_ONCE = 4;
+
+/** Tests that no single plaintext broker can pass, and why. */
+const NOT_APPLICABLE: readonly (readonly [RegExp, string])[] = [
+  [/^0097_ssl_verify$|^0126|^0135|^0142/, 'TLS or SASL listener'],
+  [/^0115|^0119/, 'ACLs'],
+  [/^0101/, 'three brokers in racks'],
+];
+
+type RunnerTest = { readonly name: string; readonly flags: string; readonly scenario: string };
+
+export const librdkafka: Suite = {
+  name: NAME,
+  missing: () => (existsSync(runner) ? null : 'the test-runner'),
+  run,
+};
+
+async function run(context: Context): Promise<void> {
+  const passed: { readonly test: RunnerTest; readonly seconds: number; readonly note: string }[] =
+    [];
+  const wanted = listTests().filter((test) => context.isWanted(test.name));
+  for (const scenario of ['default', 'noautocreate']) {
+    const due = wanted.filter(
+      (test) => test.scenario.includes(scenario) && !leaveOut(context, test),
+    );
+    if (due.length === 0) continue;
+    // What the runner's own scenario files ask of a cluster.
+    const server = await context.start([
+      'num.partitions=4',
+      `auto.create.topics.enable=${scenario === 'default'}`,
+    ]);
+    for (const test of due) {
+      const end = await runTest(context, test, scenario, server);
+      const { state, reason, note } = judge(test, end);
+      const base = { suite: NAME, test: test.name, seconds: end.seconds };
+      if (state === 'PASSED') passed.push({ test, seconds: end.seconds, note });
+      else if (state === 'SKIPPED') context.report.add({ ...base, verdict: 'skip', reason });
+      else if (test.flags.includes('KNOWN_ISSUE')) {
+        const known = `fails; its authors say so too (TEST_F_KNOWN_ISSUE): ${reason}`;
+        context.report.add({ ...base, verdict: 'skip', reason: known });
+      } else context.report.add({ ...base, verdict: 'fail', reason });
+      if (state === 'PASSED') console.log(`      ${test.name} ${end.seconds.toFixed(1)} s`);
+    }
+    await server.stop();
+  }
+  await inParallel(passed, CONTROLS_AT_ONCE, async ({ test, seconds, note }) => {
+    const base = {
+      suite: NAME,
+      test: test.name,
+      seconds,
+      ...(note === '' ? {} : { reason: note }),
+    };
+    if (!context.withControl) {
+      context.report.add({ ...base, verdict: 'pass' });
+      return;
+    }
+    // Twice its time and some more: what does not pass in that does not pass.
+    const limitMs = Math.min(60_000, 2000 * seconds + 8000);
+    const end = await runTest(context, test, test.scenario, null, limitMs);
+    const isLocal = judge(test, end).state === 'PASSED';
+    const control = isLocal ? 'passes' : 'fails';
+    context.report.add({ ...base, verdict: isLocal ? 'local' : 'pass', control });
+  });
+  for (const file of readdirSync(testsDir)) {
+    if (/^stats_.*\.json$/.test(file)) rmSync(join(testsDir, file));
+  }
+}
+
+/** Reports what is not run and answers true for it. */
+function leaveOut({ report }: Context, test: RunnerTest): boolean {
+  const needs = NOT_APPLICABLE.find(([pattern]) => pattern.test(test.name));
+  let reason: string | null = null;
+  if (test.flags.includes('LOCAL')) reason = 'needs no broker (TEST_F_LOCAL)';
+  else if (test.flags.includes('MANUAL')) reason = 'to be run by hand (TEST_F_MANUAL)';
+  else if (needs !== undefined) reason = `needs ${needs[1]}`;
+  if (reason === null) return false;
+  report.add({ suite: NAME, test: test.name, verdict: 'skip', seconds: 0, reason });
+  return true;
+}
+
+function listTests(): RunnerTest[] {
+  const source = readFileSync(join(testsDir, 'test.c'), 'utf8');
+  const table = source.slice(source.indexOf('struct test tests[]'));
+  const calls = table.slice(0, table.indexOf('};')).split('_TEST(').slice(1);
+  return calls.map((call) => {
+    const name = /^\w+/.exec(call)?.[0] ?? '';
+    const scenario = /\.scenario = "([\w,]+)"/.exec(call)?.[1] ?? 'default';
+    return { name, flags: (call.match(/TEST_F_\w+/g) ?? []).join(' '), scenario };
+  });
+}
+
+/** `server` null: the dead port. */
+async function runTest(
+  { dir }: Context,
+  test: RunnerTest,
+  scenario: string,
+  server: Server | null,
+  timeoutMs = TIMEOUT_MS,
+): Promise<ProgramEnd> {
+  const bootstrap = server?.bootstrap ?? DEAD_PORT;
+  const configDir = join(dir, 'librdkafka');
+  mkdirSync(configDir, { recursive: true });
+  const config = join(configDir, `${bootstrap.replace(':', '-')}.conf`);
+  writeFileSync(config, `bootstrap.servers=${bootstrap}\n`);
+  return runProgram(runner, ['-p1'], {
+    log: logOf(NAME, test.name, server === null ? '-dead' : ''),
+    cwd: testsDir,
+    timeoutMs,
+    env: {
+      RDKAFKA_TEST_CONF: config,
+      TESTS: test.name,
+      TEST_KAFKA_VERSION: '4.2.0',
+      TEST_SCENARIO: scenario === 'noautocreate' ? scenario : 'default',
+      BROKERS: bootstrap,
+      // Kafka's own command line tools, where a test calls them.
+      KAFKA_PATH: join(buildDir, 'kafka'),
+      LD_LIBRARY_PATH: join(testsDir, 'interceptor_test'),
+    },
+  });
+}
+
+function judge(
+  test: RunnerTest,
+  end: ProgramEnd,
+): { readonly state: string; readonly reason: string; readonly note: string } {
+  const line = new RegExp(`\\| +${test.name} +\\| +(\\w+) \\|[^|]*\\|(.*)`).exec(end.output);
+  const said = line?.[2]?.trim() ?? '';
+  const parts = [...end.output.matchAll(/SKIPPING (?:SUB)?TEST:? ?(.*)/gi)];
+  const note = parts.map((match) => match[1]?.trim() ?? '').join('; ');
+  let state = line?.[1] ?? 'FAILED';
+  if (state === 'PASSED' && end.code !== 0) state = `PASSED, but exit code ${end.code}`;
+  const failures = [
+    ...end.output.matchAll(/^.*(?:Test failed|FAIL|failed at|Assert|%[0-3]\|).*$/gm),
+  ];
+  const trace = failures.map((match) => match[0]).slice(-12);
+  const how = end.late ? `no end after ${end.seconds.toFixed(0)} s` : `exit code ${end.code}`;
+  const reason =
+    state === 'SKIPPED' ? said || note : [`${how} ${said}`.trim(), ...trace].join('\n');
+  return { state, reason, note: note === '' ? '' : `left out by itself: ${note}` };
+}
