@@ -59,7 +59,7 @@ const installers = {
     ]),
   go: () =>
     install('go', ['go.mod', 'go.sum', ...sources('go', '.go')], 'bin', [
-      ['go', 'build', '-o', 'bin/', './franz', './sarama'],
+      ['go', 'build', '-o', 'bin/', './franz', './franz-member', './sarama', './sarama-member'],
     ]),
   java: () =>
     install('java', ['pom.xml', ...sources('java', '.java')], 'target', [

@@ -8,6 +8,7 @@ import { parseArgs } from 'node:util';
 import { type Client, codecs, LIMITS, type Limit } from './client.js';
 import { clients, kcat } from './clients.js';
 import { directories } from './directories.js';
+import { hasMembers, members } from './members.js';
 import {
   dumpLogSegments,
   goldenCommitted,
@@ -102,6 +103,11 @@ const ledger = new Ledger();
 for (const client of present) {
   for (const task of tasks) {
     await cell(client, task.name, () => task.run({ server, client, ledger }));
+  }
+}
+for (const protocol of ['classic', 'consumer'] as const) {
+  for (const client of present.filter(({ name }) => hasMembers(name, protocol))) {
+    await cell(client, `group ${protocol}`, () => members({ server, client, ledger }, protocol));
   }
 }
 for (const client of present) {

@@ -21,7 +21,7 @@ export interface AssignorMember {
 
 export interface AssignorInput {
   readonly members: readonly AssignorMember[];
-  /** Partition counts of all topics that somebody subscribes to. */
+  /** Of topics; those that nobody subscribes to are nobody's. */
   readonly partitionCounts: ReadonlyMap<string, number>;
 }
 
@@ -65,8 +65,13 @@ interface Load {
 
 function uniform(input: AssignorInput): Map<string, Assignment> {
   const loads = input.members.map((member): Load => ({ member, has: new Map(), count: 0 }));
-  const free = keepPrevious(loads, input.partitionCounts);
-  if (isHomogeneous(input.members)) levelAll(loads, free, input.partitionCounts);
+  const partitionCounts = new Map(
+    [...input.partitionCounts].filter(([topicId]) =>
+      input.members.some(({ topicIds }) => topicIds.has(topicId)),
+    ),
+  );
+  const free = keepPrevious(loads, partitionCounts);
+  if (isHomogeneous(input.members)) levelAll(loads, free, partitionCounts);
   else levelBySubscription(loads, free);
   return new Map(loads.map(({ member, has }) => [member.memberId, assignmentOf(has)]));
 }

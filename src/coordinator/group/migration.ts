@@ -96,7 +96,8 @@ export function downgrade(
   const classic = new ClassicGroup({
     groupId: group.groupId,
     protocolType: CONSUMER_PROTOCOL,
-    generationId: group.groupEpoch,
+    // Of who stays; the one after it is that of the rebalance to come.
+    generationId: group.assignmentEpoch,
     protocolName: null,
     leader: null,
     stateTimestampMs: nowMs,
