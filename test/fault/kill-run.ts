@@ -1,5 +1,5 @@
 /**
- * `npm run kill`: kill -9 under load, many cycles.
+ * `npm run kill`: kill -9 under load, then under transactions, many cycles.
  *
  *     npm run kill -- --cycles 60 --seed 1
  */
@@ -8,7 +8,9 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
+import { seededRandom } from '#src/base/random.js';
 import { killCycles } from './kill-cycles.js';
+import { killTransactions } from './kill-transactions.js';
 
 const { values } = parseArgs({
   options: { cycles: { type: 'string', default: '60' }, seed: { type: 'string' } },
@@ -26,6 +28,12 @@ try {
     `${result.kills} kills (${result.killsInRecovery} during a start), ${result.acknowledged} records ` +
       `acknowledged, ${result.records} in the log, 0 lost, 0 altered, 0 twice, ${seconds} s`,
   );
+  rmSync(dir, { recursive: true, force: true });
+  console.log(`kill -9 under transactions: ${cycles} cycles`);
+  const draw = seededRandom(seed);
+  const random = (): number => draw.below(2 ** 30) / 2 ** 30;
+  const { committed, aborted, unknown } = await killTransactions({ cycles, random, dir });
+  console.log(`${committed} committed, ${aborted} aborted, ${unknown} ended by a kill, 0 torn`);
   rmSync(dir, { recursive: true, force: true });
 } catch (error) {
   // The directory stays: it is the evidence.
