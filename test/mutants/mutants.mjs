@@ -633,7 +633,7 @@ export const mutants = [
     file: 'src/log/checkpoint-writer.ts',
     search: 'if (log.logStartOffset > 0) ',
     replace: 'if (log.logStartOffset > (log.segments[0]?.baseOffset ?? 0)) ',
-    tests: [fault],
+    tests: ['test/mutants/log-start.test.ts', fault],
   },
   {
     name: 'appends are not answered when a file beside the log fails',
