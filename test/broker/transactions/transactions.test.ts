@@ -1,4 +1,5 @@
 import t from 'tap';
+import { ManualClock } from '#src/base/clock.js';
 import type { BrokerConfigInput } from '#src/broker/config.js';
 import { errorCodes } from '#src/protocol/error-codes.js';
 import { listOffsets } from '#src/protocol/messages/02-list-offsets.js';
@@ -476,3 +477,41 @@ t.test('ListTransactions: by state, producer, duration and pattern', async (t) =
     errorCode: errorCodes.INVALID_REGULAR_EXPRESSION,
   });
 });
+
+t.test(
+  'a transaction that times out is aborted, and readers of committed records go on',
+  async (t) => {
+    const clock = new ManualClock(1_700_000_000_000);
+    const broker = await startBroker(t, {}, { clock });
+    const client = await connectTo(t, broker);
+    await createTopic(client, 'a', { partitions: 2 });
+    const producer = await initProducer(client, 'tx', { timeoutMs: 1000 });
+    t.match(await produceIn(client, producer, 'a', { sequence: 0, values: ['late'] }), {
+      errorCode: 0,
+    });
+    await produceTo(client, 'a', [], { records: batchOf(['behind it']) });
+    t.equal(await stableOffset(client), 0);
+    clock.advance(11_000);
+    await untilState(client, 'tx', 'CompleteAbort');
+    t.equal(await stableOffset(client), 3);
+    t.same(await committedValues(client, 'a'), ['behind it']);
+    t.same(await markersOf(client, 'a'), ['abort 1']);
+    t.match(await produceIn(client, producer, 'a', { sequence: 1 }), {
+      errorCode: errorCodes.INVALID_PRODUCER_EPOCH,
+    });
+    t.match(await endRequest(client, producer, true), { errorCode: errorCodes.INVALID_TXN_STATE });
+    // A new transaction of the id, and then the end of the old one that was under way all the time.
+    const next = await initProducer(client, 'tx');
+    t.match(await produceIn(client, next, 'a', { sequence: 0, values: ['next'] }), {
+      errorCode: 0,
+    });
+    for (const committed of [true, false]) {
+      const late = await endRequest(client, producer, committed);
+      t.equal(late.errorCode, errorCodes.PRODUCER_FENCED);
+    }
+    t.equal(await stateOf(client, 'tx'), 'Ongoing');
+    await endWith(client, next, true);
+    await untilState(client, 'tx', 'CompleteCommit');
+    t.same(await committedValues(client, 'a'), ['behind it', 'next']);
+  },
+);
