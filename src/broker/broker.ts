@@ -127,6 +127,7 @@ export class Broker {
         loadFactor: config.values['log.cleaner.io.buffer.load.factor'],
       },
       recoveryConcurrency: config.values['num.recovery.threads.per.data.dir'],
+      producerIdExpirationMs: config.values['producer.id.expiration.ms'],
     });
     const servers: Server<ClientState>[] = [];
     let groups: GroupCoordinator | null = null;

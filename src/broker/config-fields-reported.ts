@@ -133,7 +133,6 @@ const logFields = {
   'log.initial.task.delay.ms': long({ default: 30_000, doc: 'Delay of the first clean-up.' }),
   'num.replica.alter.log.dirs.threads': int({ default: null, doc: 'Moves between directories.' }),
   'producer.id.expiration.check.interval.ms': int({ default: 600_000, doc: 'Producer ids.' }),
-  'producer.id.expiration.ms': int({ default: 86_400_000, doc: 'Life of an idle producer id.' }),
 };
 
 const groupFields = {

@@ -1,4 +1,4 @@
-/** The broker configs of the transaction coordinator that this broker obeys; part of config-fields.ts. */
+/** The broker configs of producers and transactions that this broker obeys; part of config-fields.ts. */
 
 import { int } from '../base/config-table.js';
 
@@ -9,6 +9,11 @@ export const transactionFields = {
     default: 100,
     min: 0,
     doc: 'How long the first request of a transaction waits for the end of the one before it, before it is answered with CONCURRENT_TRANSACTIONS.',
+  }),
+  'producer.id.expiration.ms': int({
+    default: 86_400_000,
+    min: 1,
+    doc: 'A partition forgets a producer that has written nothing for this long and has no open transaction; looked at with every check of retention.',
   }),
   'transaction.abort.timed.out.transaction.cleanup.interval.ms': int({
     default: 10_000,

@@ -71,6 +71,8 @@ export interface LogManagerOptions {
   readonly cleaner?: Partial<CleanerSettings>;
   /** num.recovery.threads.per.data.dir: logs of a directory that are opened at a time. */
   readonly recoveryConcurrency?: number;
+  /** Producers that are silent for so long are forgotten by a retention check. */
+  readonly producerIdExpirationMs?: number;
   /** Of the scrubber (scrubber.ts); 0 where not given: there is none. */
   readonly scrubBytesPerSecond?: number;
   /** Whether segments get their checksums when they are rolled, not only from the scrubber; default: yes. */
@@ -499,11 +501,11 @@ export class LogManager implements AsyncDisposable {
     config: LogConfig,
     start: LogStart,
   ): Promise<PartitionLog> {
-    const { clock, random } = this.#options;
+    const { clock, random, producerIdExpirationMs } = this.#options;
     const name = formatPartitionDir(topic, partition);
     return PartitionLog.open({
       env: dir.env,
-      ...{ clock, random, logger: this.#logger, reaper: this.#reaper },
+      ...{ clock, random, logger: this.#logger, reaper: this.#reaper, producerIdExpirationMs },
       ...{ topic, partition, dir: dir.pathOf(name), config },
       ...start,
       onOffline: (error) => dir.fail(error),

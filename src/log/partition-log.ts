@@ -57,6 +57,7 @@ export interface PartitionLogOptions {
   readonly topic: string;
   readonly partition: number;
   readonly config: LogConfig;
+  readonly producerIdExpirationMs?: number | undefined;
   /** The data directory was closed cleanly: nothing is checked. */
   readonly clean: boolean;
   /** From the checkpoint, 0 if it has none. */
@@ -342,7 +343,8 @@ export class PartitionLog implements AsyncDisposable {
     return this.#maintenance.run(async () => {
       const { env, dir, clock } = this.#options;
       const nowMs = clock.nowMs();
-      this.#producers.expire(nowMs, PRODUCER_ID_EXPIRATION_MS);
+      const { producerIdExpirationMs = PRODUCER_ID_EXPIRATION_MS } = this.#options;
+      this.#producers.expire(nowMs, producerIdExpirationMs);
       if (this.offline) return 0;
       const [segments, offsets, config] = [this.#segments, this.#offsets, this.#config];
       const plannedEnd = offsets.logEndOffset;

@@ -515,3 +515,31 @@ t.test(
     t.same(await committedValues(client, 'a'), ['behind it', 'next']);
   },
 );
+
+t.test('a producer that is silent is forgotten, unless its transaction is open', async (t) => {
+  const clock = new ManualClock(1_700_000_000_000);
+  const config = {
+    'producer.id.expiration.ms': '1000',
+    'log.retention.check.interval.ms': '500',
+    'transaction.max.timeout.ms': '3600000',
+  };
+  const broker = await startBroker(t, config, { clock });
+  const client = await connectTo(t, broker);
+  await createTopic(client, 'a', { configs: { 'retention.ms': '-1' } });
+  const open = await initProducer(client, 'open', { timeoutMs: 3_600_000 });
+  await produceIn(client, open, 'a', { sequence: 0 });
+  const done = await initProducer(client, 'done');
+  await produceIn(client, done, 'a', { sequence: 0 });
+  await endWith(client, done, true);
+  await untilState(client, 'done', 'CompleteCommit');
+  const known = async () => {
+    const { topics } = await client.request(describeProducers, 0, {
+      topics: [{ name: 'a', partitionIndexes: [0] }],
+    });
+    return topics[0]?.partitions[0]?.activeProducers.map(({ producerId }) => producerId).sort();
+  };
+  t.same(await known(), [open.producerId, done.producerId].sort());
+  clock.advance(2000);
+  while ((await known())?.length === 2) clock.advance(500);
+  t.same(await known(), [open.producerId]);
+});
