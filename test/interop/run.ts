@@ -7,6 +7,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
 import { type Client, codecs, LIMITS, type Limit } from './client.js';
 import { clients, kcat } from './clients.js';
+import { administration } from './administration.js';
 import { directories } from './directories.js';
 import { hasMembers, members } from './members.js';
 import {
@@ -40,9 +41,9 @@ import {
   writeText,
 } from './text.js';
 
-const usage = `node dist-test/test/interop/run.js [--only CLIENT|directories]... [--against kafka|HOST:PORT] [--text LINES] [--keep]
+const usage = `node dist-test/test/interop/run.js [--only CLIENT|directories|administration]... [--against kafka|HOST:PORT] [--text LINES] [--keep]
 
-  --only CLIENT   only this client, more than once for several; directories: Kafka's directories and ours
+  --only CLIENT   only this client, more than once for several; directories, administration: those parts
   --against       a real Kafka from the Maven jars, or a broker that runs already; default: our broker
   --text LINES    only the first LINES lines of the package index; 0 leaves the text out
   --keep          keep the temporary directory`;
@@ -63,6 +64,8 @@ if (options.help) {
 
 /** The part of directories.ts. */
 const DIRECTORIES = 'directories';
+/** The part of administration.ts. */
+const ADMINISTRATION = 'administration';
 const isCi = process.env['CI'] === 'true';
 const dir = mkdtempSync(join(tmpdir(), 'millrace-interop-'));
 const table = new Table();
@@ -75,8 +78,10 @@ const isWanted = (name: string): boolean =>
   options.only === undefined || options.only.includes(name);
 const wanted = clients.filter(({ name }) => isWanted(name));
 const wantsDirectories = isWanted(DIRECTORIES) && options.against === 'millrace';
-if (wanted.length === 0 && !wantsDirectories) {
-  throw new Error(`clients: ${clients.map(({ name }) => name).join(', ')}; or ${DIRECTORIES}`);
+const wantsAdministration = isWanted(ADMINISTRATION) && options.against === 'millrace';
+if (wanted.length === 0 && !wantsDirectories && !wantsAdministration) {
+  const names = [...clients.map(({ name }) => name), DIRECTORIES, ADMINISTRATION];
+  throw new Error(`--only takes ${names.join(', ')}`);
 }
 if (kcat.missing() !== null) {
   console.error(`The suite itself uses kcat: ${kcat.missing()}`);
@@ -93,7 +98,8 @@ for (const client of wanted) {
 }
 
 if (wanted.length === 0) {
-  await directoriesBothWays();
+  if (wantsDirectories) await directoriesBothWays();
+  if (wantsAdministration) await administrationSideBySide();
   finish();
 }
 
@@ -122,6 +128,7 @@ await check(server.name, 'clean end with exit code 0', async () => {
 if (server.dataDir !== null) await dump(server.name, server.dataDir);
 if (server.name === 'millrace') await golden();
 if (wantsDirectories) await directoriesBothWays();
+if (wantsAdministration) await administrationSideBySide();
 finish();
 
 function finish(): never {
@@ -261,6 +268,13 @@ async function directoriesBothWays(): Promise<void> {
   const reason = clients.find(({ name }) => name === 'java')?.missing() ?? null;
   if (reason === null) return directories({ dir: join(dir, DIRECTORIES), check });
   table.check(DIRECTORIES, 'both ways', { kind: isCi ? 'fail' : 'skip', reason });
+}
+
+/** Administration, beside the real Kafka of the Java client. */
+async function administrationSideBySide(): Promise<void> {
+  const reason = clients.find(({ name }) => name === 'java')?.missing() ?? null;
+  if (reason === null) return administration({ dir: join(dir, ADMINISTRATION), check });
+  table.check(ADMINISTRATION, 'beside Kafka', { kind: isCi ? 'fail' : 'skip', reason });
 }
 
 async function cell(client: Client, task: string, run: () => Promise<void>): Promise<void> {

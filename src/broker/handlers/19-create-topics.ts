@@ -98,10 +98,10 @@ function partitionCountOf(broker: BrokerServices, asked: TopicRequest): number |
   const { values } = broker.config;
   if (assignments.length > 0) {
     const given =
-      numPartitions !== UNSET
-        ? 'numPartitions'
-        : replicationFactor !== UNSET
-          ? 'replication factor'
+      replicationFactor !== UNSET
+        ? 'replication factor'
+        : numPartitions !== UNSET
+          ? 'numPartitions'
           : null;
     if (given !== null) {
       return {
