@@ -99,7 +99,9 @@ function kgo() {
     ['list', '-m', '-f', '{{.Dir}}', 'github.com/twmb/franz-go'],
     join(interop, 'go'),
   ).trim();
-  go(['test', '-c', '-o', join(build, 'kgo.test'), '.'], join(module, 'pkg/kgo'));
+  const directory = join(module, 'pkg/kgo');
+  go(['test', '-c', '-o', join(build, 'kgo.test'), '.'], directory);
+  writeFileSync(join(build, 'kgo.dir'), directory);
 }
 
 /** A copy of headers, archives and tests; node-rdkafka's install has built the library itself. */

@@ -1,7 +1,7 @@
 // The tests of franz-go's client (pkg/kgo), compiled from the Go module, one process for each test.
 // The run at the dead port comes first: most tests need no broker, and only the others say something.
 
-import { existsSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import {
   buildDir,
@@ -15,6 +15,8 @@ import {
 } from './suite.js';
 
 const binary = join(buildDir, 'kgo.test');
+/** Names the package's directory, from which its tests want to be run. */
+const directoryFile = join(buildDir, 'kgo.dir');
 const TIMEOUT_S = 600;
 /** The first request to a broker gives up after 10 s. */
 const CONTROL_TIMEOUT_MS = 30_000;
@@ -28,7 +30,8 @@ export const kgoChaos: Suite = suite('kgo-chaos', { KGO_TEST_CHAOS: '1' });
 function suite(name: string, mode: Readonly<Record<string, string>>): Suite {
   return {
     name,
-    missing: () => (existsSync(binary) ? null : 'the test binary of pkg/kgo'),
+    missing: () =>
+      existsSync(binary) && existsSync(directoryFile) ? null : 'the test binary of pkg/kgo',
     run: (context) => run(context, name, mode),
   };
 }
@@ -50,7 +53,7 @@ async function run(
       [`-test.run=^${test}$`, '-test.v', `-test.timeout=${TIMEOUT_S}s`, '-test.count=1'],
       {
         log: logOf(name, test, purpose),
-        cwd: context.dir,
+        cwd: readFileSync(directoryFile, 'utf8'),
         timeoutMs,
         env: {
           ...mode,
@@ -98,12 +101,16 @@ async function run(
   await server.stop();
 }
 
-/** [test or subtest, reason] of those that left themselves out. */
+/** [test or subtest, reason] of those that left themselves out; the reason is said before the mark. */
 function skips(output: string): [string, string][] {
-  return [...output.matchAll(/^ *--- SKIP: (\S+).*\n((?: {4,}.*\n)?)/gm)].map((match) => [
-    match[1] ?? '',
-    (match[2] ?? '').trim() || 'skipped by itself',
-  ]);
+  const found: [string, string][] = [];
+  let said = '';
+  for (const line of output.split('\n')) {
+    said = /^ +\w+_test\.go:\d+: (.*(?:support|not set|takes).*)/.exec(line)?.[1] ?? said;
+    const skipped = /^ *--- SKIP: (\S+)/.exec(line)?.[1];
+    if (skipped !== undefined) found.push([skipped, said || 'skipped by itself']);
+  }
+  return found;
 }
 
 function failure(end: ProgramEnd): string {

@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { foreignServer, type Server, startKafka, startMillrace } from '../interop/servers.js';
+import { checker } from './checker.js';
 import { java } from './java.js';
 import { kgo, kgoChaos } from './kgo.js';
 import { librdkafka } from './librdkafka.js';
@@ -12,8 +13,18 @@ import { rdkafkaE2e } from './rdkafka-e2e.js';
 import { Report } from './report.js';
 import { streams } from './streams.js';
 import { buildDir, type Context, type Suite } from './suite.js';
+import { tools } from './tools.js';
 
-const suites: readonly Suite[] = [rdkafkaE2e, librdkafka, kgo, kgoChaos, java, streams];
+const suites: readonly Suite[] = [
+  rdkafkaE2e,
+  librdkafka,
+  kgo,
+  kgoChaos,
+  java,
+  streams,
+  tools,
+  checker,
+];
 
 const usage = `node dist-test/test/conformance/run.js [--only SUITE]... [--test PATTERN] [--against kafka|HOST:PORT]
     [--no-control] [--json FILE] [--keep]

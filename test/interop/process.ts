@@ -170,6 +170,11 @@ export class Service {
     await this.#ended;
   }
 
+  /** To pause and continue it. */
+  signal(name: 'SIGSTOP' | 'SIGCONT'): void {
+    this.#child.kill(name);
+  }
+
   kill(): void {
     if (this.running) this.#child.kill('SIGKILL');
   }

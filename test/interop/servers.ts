@@ -14,6 +14,8 @@ export type Server = {
   readonly dataDir: string | null;
   /** Clean end, then start again on the same directory and port. */
   restart(how: 'stop' | 'kill'): Promise<void>;
+  /** Pauses and continues its process. */
+  signal(name: 'SIGSTOP' | 'SIGCONT'): void;
   /** Clean end. Answers the exit code. */
   stop(): Promise<number | null>;
 };
@@ -45,6 +47,7 @@ export async function startMillrace(
       else await service.stop();
       ({ service, bootstrap } = await start(bootstrap));
     },
+    signal: (name) => service.signal(name),
     stop: () => service.stop(),
   };
 }
@@ -119,6 +122,7 @@ export async function startKafka(dir: string, options: KafkaOptions = {}): Promi
       else await service.stop();
       service = await start();
     },
+    signal: (name) => service.signal(name),
     stop: () => service.stop(),
     output: () => service.output,
     kill: () => service.killNow(),
@@ -132,6 +136,9 @@ export function foreignServer(bootstrap: string): Server {
     bootstrap,
     dataDir: null,
     restart: () => Promise.reject(new Error('not ours to restart')),
+    signal: () => {
+      throw new Error('not ours to pause');
+    },
     stop: () => Promise.resolve(0),
   };
 }
