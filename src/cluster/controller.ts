@@ -52,6 +52,9 @@ const KEEP_ALL: Readonly<Record<string, string>> = {
   'retention.bytes': '-1',
 };
 
+/** What the coordinators' topics have in Kafka: the last record of a key is all that is needed. */
+const COMPACTED: Readonly<Record<string, string>> = { 'cleanup.policy': 'compact' };
+
 export interface NewTopic {
   readonly name: string;
   readonly partitionCount: number;
@@ -342,15 +345,14 @@ export class Controller {
           topic: name,
           partitionCount,
         });
-        adopted.push(
-          topic({
-            name,
-            id: id ?? this.#newTopicId(),
-            partitionCount,
-            configs: KEEP_ALL,
-            state: 'live',
-          }),
-        );
+        const taken = topic({
+          name,
+          id: id ?? this.#newTopicId(),
+          partitionCount,
+          configs: KEEP_ALL,
+          state: 'live',
+        });
+        adopted.push(taken.internal ? topic({ ...taken, configs: COMPACTED }) : taken);
       }
     }
     if (adopted.length > 0) await this.#store.commit({ put: adopted });
