@@ -35,6 +35,9 @@ export interface StoredDefinition<F extends Fields> {
 
 const VERSION_SIZE = 2;
 
+/** Its memory is used again and again; what it answers is a copy. */
+const sharedWriter = new MessageWriter();
+
 export function stored<F extends Fields>(definition: StoredDefinition<F>): Schema<F> {
   const { name, fields, ...versions } = definition;
   return { ...api({ key: -1, name, ...versions, request: fields, response: {} }).request, name };
@@ -47,10 +50,13 @@ export function encodeStored<F extends Fields>(
   message: InputOf<F>,
 ): Uint8Array {
   assert(inRange(schema.versions, version), `${schema.name} has no version ${version}`);
-  const writer = new MessageWriter();
-  writer.int16(version);
-  codecOf(schema, version).encode(writer, message);
-  return writer.finish();
+  try {
+    sharedWriter.int16(version);
+    codecOf(schema, version).encode(sharedWriter, message);
+    return sharedWriter.finish();
+  } finally {
+    sharedWriter.reset();
+  }
 }
 
 /** Throws a ProtocolError if the bytes are no such message, or of a version that is not known. */
