@@ -72,6 +72,7 @@ t.test('many commits of one tick are one batch', async (t) => {
       ...nobody,
       groupId,
       retentionMs: -1,
+      knowsEpochs: true,
       offsets: [offset('a', 1)],
     });
   await commit('first');
@@ -97,7 +98,13 @@ t.test('offsets of a transaction count when it is committed, also over restarts'
     t.same(await broker.services.groups.commitTransactionalOffsets(request), ['NONE']);
   };
   const commitPlain = async (topic: string, at: number) => {
-    const request = { ...nobody, groupId: 'g', retentionMs: -1, offsets: [offset(topic, at)] };
+    const request = {
+      ...nobody,
+      groupId: 'g',
+      retentionMs: -1,
+      knowsEpochs: true,
+      offsets: [offset(topic, at)],
+    };
     t.same(await broker.services.groups.commitOffsets(request), ['NONE']);
   };
   await commitPlain('a', 1);
@@ -133,7 +140,7 @@ t.test(
   async (t) => {
     const broker = await startBroker(t);
     const { groups, logs } = broker.services;
-    const request = { ...nobody, groupId: 'g', retentionMs: -1 };
+    const request = { ...nobody, groupId: 'g', retentionMs: -1, knowsEpochs: true };
     t.same(await groups.commitOffsets({ ...request, offsets: [offset('a', 1)] }), ['NONE']);
     await logs.getLog('__consumer_offsets', 0)?.close();
     const refused = await groups.commitOffsets({ ...request, offsets: [offset('a', 2)] });
@@ -147,7 +154,7 @@ t.test('more than fits into a batch is refused, and no other commit with it', as
   const { groups } = broker.services;
   const metadata = 'x'.repeat(4096);
   const many = Array.from({ length: 300 }, (_, i) => ({ ...offset(`t${i}`, 1), metadata }));
-  const request = { ...nobody, groupId: 'g', retentionMs: -1 };
+  const request = { ...nobody, groupId: 'g', retentionMs: -1, knowsEpochs: true };
   const [large, small] = await Promise.all([
     groups.commitOffsets({ ...request, offsets: many }),
     groups.commitOffsets({ ...request, offsets: [offset('a', 1)] }),

@@ -99,7 +99,7 @@ function withOwnRecords(request: ProduceRequest): ProduceRequest {
     ...topic,
     partitionData: topic.partitionData.map(({ index, records }) => ({
       index,
-      records: records === null ? null : Uint8Array.from(records),
+      records: records === null ? null : new Uint8Array(records),
     })),
   }));
   return { ...request, topicData };

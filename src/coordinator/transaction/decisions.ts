@@ -33,7 +33,8 @@ export type TransactionError =
   | 'INVALID_TXN_STATE'
   | 'PRODUCER_FENCED'
   | 'TRANSACTION_ABORTABLE'
-  | 'TRANSACTIONAL_ID_NOT_FOUND';
+  /** The transaction has more partitions than a record has room for. */
+  | 'UNKNOWN_SERVER_ERROR';
 
 export type Decision =
   /** Answer with an error, or that all is as it was asked for. */

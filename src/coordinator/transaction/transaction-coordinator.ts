@@ -329,7 +329,7 @@ export class TransactionCoordinator {
   async #append(
     entry: Entry,
     next: TransactionMetadata | null,
-  ): Promise<'COORDINATOR_NOT_AVAILABLE' | 'NONE'> {
+  ): Promise<'COORDINATOR_NOT_AVAILABLE' | 'UNKNOWN_SERVER_ERROR' | 'NONE'> {
     const { transactionalId } = entry;
     const key = encodeTransactionKey(transactionalId);
     const value = next === null ? null : encodeTransactionValue(next);
@@ -340,7 +340,10 @@ export class TransactionCoordinator {
       error: result.error,
       cause: result.message,
     });
-    return 'COORDINATOR_NOT_AVAILABLE';
+    // The client must not ask again for ever, as it does where the coordinator may come back.
+    return result.error === 'MESSAGE_TOO_LARGE'
+      ? 'UNKNOWN_SERVER_ERROR'
+      : 'COORDINATOR_NOT_AVAILABLE';
   }
 
   #release(entry: Entry): void {

@@ -230,6 +230,8 @@ t.test('what cannot be written is not answered as done', async (t) => {
   const producer = await coordinator.initProducerId(init);
   world.stateError = 'KAFKA_STORAGE_ERROR';
   t.equal(await coordinator.addPartitions(add(producer, [0])), unavailable);
+  world.stateError = 'MESSAGE_TOO_LARGE';
+  t.equal(await coordinator.addPartitions(add(producer, [0])), 'UNKNOWN_SERVER_ERROR');
   t.equal(stateOf(coordinator), 'Empty');
   world.stateError = null;
   t.equal(await coordinator.addPartitions(add(producer, [0])), 'NONE');

@@ -37,7 +37,7 @@ export class World {
   /** Effects until the process is killed: nothing happens any more then, and nothing is answered. */
   effectsLeft = Number.POSITIVE_INFINITY;
   /** Appends to the state topic fail with this. */
-  stateError: 'KAFKA_STORAGE_ERROR' | null = null;
+  stateError: 'KAFKA_STORAGE_ERROR' | 'MESSAGE_TOO_LARGE' | null = null;
   /** What each partition answers to a marker. */
   outcomeOf: (marker: PartitionMarker) => MarkerOutcome = () => 'done';
   /** Negative: there is none now. */
