@@ -60,6 +60,11 @@ async function run(context: Context): Promise<void> {
   for (const service of services) await service.killNow();
   const committed = await readAll(server, 'read_committed');
   const uncommitted = await readAll(server, 'read_uncommitted');
+  await check(context, NAME, 'aborted records are in the log, and hidden', async () => {
+    const [all, visible] = [count(uncommitted), count(committed)];
+    if (all < visible + 100) throw new Error(`${all} records, ${visible} committed`);
+    return `${all - visible} aborted records`;
+  });
   for (const name of ['i1', 'i2']) {
     await check(context, NAME, `idempotent ${name}: none lost, doubled, reordered, phantom`, () =>
       checkIdempotent(name, readLines(file(name)), uncommitted),
@@ -199,7 +204,7 @@ async function checkPoller(lines: readonly string[][], log: Reading): Promise<st
     if (entries.length === 0) seen.set(key, entries);
     entries.push({ offset: Number(offset), value });
   }
-  let count = 0;
+  let read = 0;
   for (const [key, entries] of seen) {
     const all = log.get(key) ?? [];
     entries.forEach((entry, index) => {
@@ -209,11 +214,15 @@ async function checkPoller(lines: readonly string[][], log: Reading): Promise<st
         throw new Error(`${what}, the log has ${expected?.offset} ${expected?.value} there`);
       }
     });
-    count += entries.length;
+    read += entries.length;
   }
-  const total = [...log.values()].reduce((sum, entries) => sum + entries.length, 0);
-  if (count < total * 0.5) throw new Error(`read ${count} of ${total}`);
-  return `${count} of ${total} records`;
+  const total = count(log);
+  if (read < total * 0.5) throw new Error(`read ${read} of ${total}`);
+  return `${read} of ${total} records`;
+}
+
+function count(log: Reading): number {
+  return [...log.values()].reduce((sum, entries) => sum + entries.length, 0);
 }
 
 async function readAll(server: Server, isolation: string): Promise<Reading> {

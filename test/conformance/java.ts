@@ -4,7 +4,7 @@ import { existsSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { clients } from '../interop/clients.js';
 import { interopDir } from '../interop/paths.js';
-import { runOk } from '../interop/process.js';
+import { runOk, Service } from '../interop/process.js';
 import { javaOptions, type Server } from '../interop/servers.js';
 import { check } from './check.js';
 import {
@@ -19,7 +19,7 @@ import {
 const NAME = 'java';
 const RECORDS = 200_000;
 const PARTITIONS = 4;
-const COPIED = 10_000;
+const COPIED = 40_000;
 const TIMEOUT_MS = 240_000;
 
 export const java: Suite = {
@@ -163,24 +163,21 @@ async function copy(context: Context, server: Server, mode: string): Promise<str
   await create(server, input, 2);
   await create(server, output, 2);
   await produce(context, server.bootstrap, input, COPIED, `copier-${mode}-input`);
-  let runs = 0;
   await Promise.all(
     [0, 1].map(async (partition) => {
       const args = ['--broker-list', server.bootstrap, '--input-topic', input];
       args.push('--input-partition', String(partition), '--output-topic', output);
-      args.push('--consumer-group', `copier-${mode}`, '--transaction-size', '200');
+      args.push('--consumer-group', `copier-${mode}`, '--transaction-size', '100');
       args.push('--transactional-id', `copier-${mode}-${partition}`, '--enable-random-aborts');
       args.push('--use-group-metadata', '--transaction-timeout', '10000');
       if (mode === 'group') args.push('--group-mode');
-      for (let attempt = 0; attempt < 4; attempt++) {
-        // The first run is killed after some transactions.
-        const limitMs = attempt === 0 ? 6000 + 1500 * partition : 60_000;
-        const test = `copier-${mode}-${partition}-${attempt}`;
-        const end = await tool('TransactionalMessageCopier', args, test, limitMs);
-        runs++;
-        if (end.code === 0) return;
-        if (attempt > 0) throw new Error(`exit code ${end.code}\n${end.output.slice(-2000)}`);
-      }
+      const copier = [...javaOptions(256), 'org.apache.kafka.tools.TransactionalMessageCopier'];
+      const killed = new Service('java', [...copier, ...args]);
+      await killed.waitFor(/"consumed":[1-9]\d{3}/, 60_000);
+      await killed.killNow();
+      const test = `copier-${mode}-${partition}`;
+      const end = await tool('TransactionalMessageCopier', args, test, 120_000);
+      if (end.code !== 0) throw new Error(`exit code ${end.code}\n${end.output.slice(-2000)}`);
     }),
   );
   const expected = await values(server, input);
@@ -190,7 +187,7 @@ async function copy(context: Context, server: Server, mode: string): Promise<str
     const distinct = new Set(actual).size;
     throw new Error(`${actual.length} records copied, ${distinct} distinct, of ${COPIED}`);
   }
-  return `${runs} runs of two copiers`;
+  return `${COPIED} records by two copiers, each killed once`;
 }
 
 /** `partition:value` of every committed record, in the order of each partition. */

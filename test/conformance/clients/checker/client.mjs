@@ -2,7 +2,7 @@
 // SIGTERM and writes a line to FILE for whatever it was told by the broker (../../checker.ts reads them).
 //
 //     idempotent     sent COUNT | ack SEQUENCE PARTITION OFFSET | failed SEQUENCE CODE
-//     transactional  begin TXN COUNT | committed TXN | aborted TXN | unknown TXN
+//     transactional  begin TXN COUNT | committed TXN | aborted TXN | unknown TXN CODE MESSAGE
 //     committed, uncommitted   TOPIC PARTITION OFFSET VALUE   of every record, by isolation level
 
 import { appendFileSync } from 'node:fs';
@@ -74,6 +74,8 @@ async function idempotent() {
   await new Promise((resolve, reject) => {
     producer.flush(60_000, (error) => (error ? reject(error) : resolve()));
   });
+  // The last reports come with a later poll.
+  await sleep(500);
   write(`sent ${sequence}`);
 }
 
@@ -89,6 +91,8 @@ async function transactional() {
         const partition = Math.floor(Math.random() * PARTITIONS);
         producer.produce('transactional', partition, Buffer.from(`${name}:${number}:${i}`));
       }
+      // Else an abort finds its records still here and sends none of them.
+      if (!commits) await sleep(Math.random() * 30);
       await call(producer, commits ? 'commitTransaction' : 'abortTransaction');
       write(`${commits ? 'committed' : 'aborted'} ${number}`);
     } catch (error) {
