@@ -9,7 +9,8 @@ import { apis } from '#src/protocol/api-table.js';
 import type { produce } from '#src/protocol/messages/00-produce.js';
 import { RawClient } from '../support/raw-client.js';
 import { type AdministrationCase, administrationCases } from './administration-cases.js';
-import { run } from './process.js';
+import { interopDir } from './paths.js';
+import { run, runOk } from './process.js';
 import { javaOptions, type Server, startKafka, startMillrace } from './servers.js';
 
 export type AdministrationPart = {
@@ -28,6 +29,18 @@ export async function administration({ dir, check }: AdministrationPart): Promis
   try {
     await requests({ dir, check }, kafka, ours);
     await tools({ dir, check }, kafka, ours);
+    for (const [name, program] of Object.entries(roundTrips)) {
+      await check(SUBJECT, `${name}: a round trip`, async () => {
+        const [theirs, own] = await Promise.all(
+          [kafka, ours].map(async ({ bootstrap }) => {
+            const { stdout } = await runOk(program.command, [program.file, bootstrap]);
+            return stdout.toString().trim();
+          }),
+        );
+        if (own !== theirs) throw new Error(`Kafka: ${theirs}\nours:  ${own}`);
+        return `${own?.split('\n').length} answers`;
+      });
+    }
     await check(SUBJECT, 'configs and quotas survive kill -9', async () => {
       const before = await kept(ours);
       await ours.restart('kill');
@@ -40,6 +53,18 @@ export async function administration({ dir, check }: AdministrationPart): Promis
     await kafka.kill();
   }
 }
+
+/** Programs that print what an administrator sees. */
+const roundTrips: Readonly<Record<string, { readonly command: string; readonly file: string }>> = {
+  kafkajs: {
+    command: process.execPath,
+    file: join(interopDir, 'clients/kafkajs/admin.mjs'),
+  },
+  librdkafka: {
+    command: join(interopDir, 'clients/python/.venv/bin/python'),
+    file: join(interopDir, 'clients/python/admin.py'),
+  },
+};
 
 async function connect({ bootstrap }: Server): Promise<RawClient> {
   return RawClient.connect(Number(bootstrap.split(':')[1]));
