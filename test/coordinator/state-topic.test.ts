@@ -1,4 +1,5 @@
 import t from 'tap';
+import { ManualClock } from '#src/base/clock.js';
 import type { Broker } from '#src/broker/broker.js';
 import type { OffsetToCommit } from '#src/coordinator/group/group-coordinator.js';
 import { javaHashCode } from '#src/coordinator/state-topic.js';
@@ -133,6 +134,25 @@ t.test('offsets of a transaction count when it is committed, also over restarts'
     t.same(committedIn(broker, 'g'), { a: 10, c: 31 }, 'the later record wins');
     await restart();
   }
+});
+
+t.test('an offset that a transaction is about to change does not expire', async (t) => {
+  const clock = new ManualClock();
+  const config = { 'offsets.retention.minutes': 1, 'connections.max.idle.ms': -1 };
+  const broker = await startBroker(t, config, { clock });
+  const { groups } = broker.services;
+  const request = { ...nobody, groupId: 'g', retentionMs: -1, knowsEpochs: true };
+  await groups.commitOffsets({ ...request, offsets: [offset('a', 1), offset('b', 1)] });
+  const producer = { producerId: 7, producerEpoch: 0 };
+  await groups.commitTransactionalOffsets({ ...request, ...producer, offsets: [offset('a', 2)] });
+  clock.advance(61_000);
+  await groups.expire();
+  t.same(committedIn(broker, 'g'), { a: 1 });
+  await endTransaction(broker, 'g', 7, true);
+  t.same(committedIn(broker, 'g'), { a: 2 });
+  clock.advance(61_000);
+  await groups.expire();
+  t.equal(groups.groupCount, 0);
 });
 
 t.test(

@@ -42,6 +42,7 @@ export const offsetCommitHandler = handler({
       groupInstanceId: request.groupInstanceId,
       generationId: request.generationIdOrMemberEpoch,
       retentionMs: request.retentionTimeMs,
+      knowsEpochs: version >= 9,
       offsets,
     });
     return {

@@ -5,17 +5,24 @@ import type { ConsumerGroup } from './consumer-group.js';
 import type { GroupEntry } from './group-table.js';
 import type { Committer } from './offset-commits.js';
 
+export interface CommitKind {
+  readonly isTransactional: boolean;
+  /** As in OffsetCommitRequest. */
+  readonly knowsEpochs: boolean;
+}
+
 /** The error that answers, null if there is none. Undefined as group: there is none yet. */
 export function commitProblem(
   group: GroupEntry['group'] | undefined,
   committer: Committer,
-  isTransactional: boolean,
+  { isTransactional, knowsEpochs }: CommitKind,
 ): ErrorName | null {
   const { memberId, groupInstanceId, generationId } = committer;
   if (group === undefined) return generationId < 0 ? null : 'ILLEGAL_GENERATION';
   if (group.state === 'Dead') return 'COORDINATOR_NOT_AVAILABLE';
   if (generationId < 0 && group.state === 'Empty') return null;
-  if (group.type === 'consumer') return consumerProblem(group, committer, isTransactional);
+  if (group.type === 'consumer')
+    return consumerProblem(group, committer, { isTransactional, knowsEpochs });
   if (generationId >= 0 || memberId !== '' || groupInstanceId !== null) {
     const problem = group.memberProblem(memberId, groupInstanceId);
     if (problem !== null) return problem;
@@ -31,12 +38,13 @@ export function commitProblem(
 function consumerProblem(
   group: ConsumerGroup,
   { memberId, groupInstanceId, generationId }: Committer,
-  isTransactional: boolean,
+  { isTransactional, knowsEpochs }: CommitKind,
 ): ErrorName | null {
   const isNobody = generationId < 0 && memberId === '' && groupInstanceId === null;
   if (isTransactional && isNobody) return null;
   const member = group.members.get(memberId);
   if (member === undefined) return 'UNKNOWN_MEMBER_ID';
+  if (member.subscription.classic === null && !knowsEpochs) return 'UNSUPPORTED_VERSION';
   if (member.current.memberEpoch === generationId) return null;
   return member.subscription.classic === null ? 'STALE_MEMBER_EPOCH' : 'ILLEGAL_GENERATION';
 }

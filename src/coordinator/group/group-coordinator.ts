@@ -32,7 +32,7 @@ import {
   type MemberIdentity,
   type SyncRequest,
 } from './classic-protocol.js';
-import { commitProblem } from './commit-problem.js';
+import { type CommitKind, commitProblem } from './commit-problem.js';
 import { ConsumerGroup } from './consumer-group.js';
 import {
   type ConsumerHeartbeat,
@@ -298,7 +298,10 @@ export class GroupCoordinator {
 
   /** One error per offset. */
   async commitOffsets(request: OffsetCommitRequest): Promise<readonly ErrorName[]> {
-    const problem = this.#commitProblem(request, false);
+    const problem = this.#commitProblem(request, {
+      isTransactional: false,
+      knowsEpochs: request.knowsEpochs,
+    });
     if (problem !== null) return request.offsets.map(() => problem);
     const entry = this.#table.getOrMake(request.groupId);
     if (entry.group.type === 'classic') this.#classic.touch(entry.group, request.memberId);
@@ -309,7 +312,7 @@ export class GroupCoordinator {
   async commitTransactionalOffsets(
     request: TransactionalCommitRequest,
   ): Promise<readonly ErrorName[]> {
-    const problem = this.#commitProblem(request, true);
+    const problem = this.#commitProblem(request, { isTransactional: true, knowsEpochs: true });
     if (problem !== null) return request.offsets.map(() => problem);
     const entry = this.#table.getOrMake(request.groupId);
     return this.#whileKept(entry, this.#commits.commitTransactional(entry, request));
@@ -550,9 +553,9 @@ export class GroupCoordinator {
     return problem === null ? null : 'COORDINATOR_NOT_AVAILABLE';
   }
 
-  #commitProblem(request: Committer, isTransactional: boolean): ErrorName | null {
+  #commitProblem(request: Committer, kind: CommitKind): ErrorName | null {
     const group = this.#table.get(request.groupId)?.group;
-    return this.#problemOf(request.groupId) ?? commitProblem(group, request, isTransactional);
+    return this.#problemOf(request.groupId) ?? commitProblem(group, request, kind);
   }
 
   async #whileKept<T>(entry: GroupEntry, work: Promise<T>): Promise<T> {

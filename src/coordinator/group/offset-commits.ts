@@ -33,6 +33,8 @@ export interface Committer {
 export interface OffsetCommitRequest extends Committer {
   /** Of clients before 2.1, with the commit; -1: the broker's. */
   readonly retentionMs: number;
+  /** Whether the request can tell of member epochs (version 9 on): members of consumer groups must. */
+  readonly knowsEpochs: boolean;
   readonly offsets: readonly OffsetToCommit[];
 }
 

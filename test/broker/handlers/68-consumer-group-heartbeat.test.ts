@@ -278,8 +278,8 @@ t.test('offsets: the member epoch is that of the commit', async (t) => {
   const { client, consumer } = await start(t);
   const one = consumer('a');
   await one.join();
-  const commit = async (memberId: string, epoch: number) => {
-    const { topics } = await client.request(offsetCommit, 9, {
+  const commit = async (memberId: string, epoch: number, version = 9) => {
+    const { topics } = await client.request(offsetCommit, version, {
       groupId: 'g',
       memberId,
       generationIdOrMemberEpoch: epoch,
@@ -295,6 +295,7 @@ t.test('offsets: the member epoch is that of the commit', async (t) => {
   t.equal(await commit('a', one.epoch), 0);
   t.equal(await commit('a', one.epoch - 1), errorCodes.STALE_MEMBER_EPOCH);
   t.equal(await commit('x', 1), errorCodes.UNKNOWN_MEMBER_ID);
+  t.equal(await commit('a', one.epoch, 8), errorCodes.UNSUPPORTED_VERSION);
   t.equal(await commit('', -1), errorCodes.UNKNOWN_MEMBER_ID);
   const fetch = async (memberId: string | null, memberEpoch: number) => {
     const { groups } = await client.request(offsetFetch, 9, {

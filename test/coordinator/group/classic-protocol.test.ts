@@ -197,6 +197,28 @@ t.test('an id that is not used is forgotten with its session', (t) => {
   t.end();
 });
 
+t.test(
+  'a rebalance waits for who was given an id, until it joins or its time is over',
+  async (t) => {
+    const world = new World();
+    const [a] = (await world.stable(1)) as [string];
+    const given = world.join({ needsMemberId: true });
+    t.match(given.reply, { error: 'MEMBER_ID_REQUIRED' });
+    const rejoin = world.join({ memberId: a });
+    t.equal(rejoin.reply, undefined);
+    const { memberId } = given.reply as JoinReply;
+    t.equal(world.join({ memberId }).reply?.error, 'NONE');
+    t.equal(rejoin.reply?.members.length, 2);
+
+    const other = new World();
+    const [b] = (await other.stable(1)) as [string];
+    other.join({ needsMemberId: true });
+    const alone = other.join({ memberId: b });
+    other.clock.advance(SESSION_MS);
+    t.equal(alone.reply?.members.length, 1);
+  },
+);
+
 t.test('the first rebalance waits for more members, each adding to it up to the limit', (t) => {
   const world = new World({ initialRebalanceDelayMs: 3000 });
   const a = world.join();
