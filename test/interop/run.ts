@@ -5,9 +5,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
+import { administration } from './administration.js';
 import { type Client, codecs, LIMITS, type Limit } from './client.js';
 import { clients, kcat } from './clients.js';
-import { administration } from './administration.js';
 import { directories } from './directories.js';
 import { hasMembers, members } from './members.js';
 import {

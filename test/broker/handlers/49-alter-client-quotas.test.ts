@@ -119,7 +119,11 @@ t.test('errors', async (t) => {
     [{ user: 'u' }, { connection_creation_rate: 1 }, /Invalid configuration key/],
     [{ ip: '::1' }, { producer_byte_rate: 1 }, /Invalid configuration key/],
     [{ ip: 'host' }, { connection_creation_rate: 1 }, /not a valid IP/],
-    [{ ip: '1.2.3.4', user: 'u' }, { connection_creation_rate: 1 }, /Invalid quota entity combination/],
+    [
+      { ip: '1.2.3.4', user: 'u' },
+      { connection_creation_rate: 1 },
+      /Invalid quota entity combination/,
+    ],
     [{ user: 'u' }, { producer_byte_rate: 0 }, /must be greater than 0/],
     [{ user: 'u' }, { producer_byte_rate: Number.NaN }, /./],
     [{ user: 'u' }, { producer_byte_rate: 1.5 }, /cannot be a fractional value/],
