@@ -25,6 +25,7 @@ import {
   isControlBatch,
   isTransactional,
   producerIdOf,
+  recordsCountOf,
 } from '../record/batch-view.js';
 import { WALK_ATTRIBUTES, WALK_BASE_OFFSET, WALK_PRODUCER_ID } from '../record/batch-walk.js';
 import { CONTROL_BIT, HEADER_SIZE } from '../record/layout.js';
@@ -371,14 +372,16 @@ export class TransactionLog {
 const MARKER_BYTES = 256;
 
 /**
- * Whether the log says what an entry does: at its end an abort marker of the producer; at its first
+ * Whether the log says what an entry does, or cannot say otherwise: at its end an abort marker of the producer; at its first
  * offset, and at the last stable one, where a batch begins at all (compaction leaves gaps), one that is
  * transactional.
  */
 function isInLog(segments: SegmentList<Segment>, entry: AbortedEntry): boolean {
   const { producerId, firstOffset, lastOffset, lastStableOffset } = entry;
   const marker = batchAt(segments, lastOffset);
-  if (marker === null || baseOffsetOf(marker, 0) !== lastOffset) return false;
+  // The log is damaged there, or a part is lost: the entry is all that is left of the transaction's end.
+  if (marker === null) return lastOffset < (segments.last?.nextOffset ?? 0);
+  if (baseOffsetOf(marker, 0) !== lastOffset) return recordsCountOf(marker, 0) === 0;
   if (!isControlBatch(marker, 0) || producerIdOf(marker, 0) !== producerId) return false;
   if (endTxnRecordOf(marker, 0)?.type !== 'abort') return false;
   const first = batchAt(segments, firstOffset);

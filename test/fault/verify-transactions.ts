@@ -11,6 +11,7 @@ import {
   isTransactional,
   lastOffsetOf,
   producerIdOf,
+  recordsCountOf,
   sizeOf,
 } from '#src/record/batch-view.js';
 import { decodeBatch } from '#src/record/decode-batch.js';
@@ -75,8 +76,8 @@ export function isolationProblems(reading: Reading, log: PartitionLog): string[]
   const expected = told.visible
     .filter(({ lastOffset }) => lastOffset < stable)
     .map(({ baseOffset }) => baseOffset);
-  const seen = visibleOffsets(log);
-  if (typeof seen === 'string') return [seen];
+  const { seen, problem } = visibleOffsets(log);
+  if (problem !== null) return [problem];
   const [a, b] = [expected.join(), seen.join()];
   return a === b ? [] : [`read_committed is ${b}, the batches say ${a}`];
 }
@@ -204,14 +205,19 @@ function keyOf({ index, attempt }: Served): string | undefined {
   return attempt?.keyed?.keys[index ?? -1];
 }
 
-/** Base offsets of the batches, of a compacted topic of the records, that read_committed answers. */
-export function visibleOffsets(log: PartitionLog): number[] | string {
+/**
+ * Base offsets of the batches, of a compacted topic of the records, that read_committed answers, up to
+ * the first `problem`.
+ */
+export function visibleOffsets(log: PartitionLog): { seen: number[]; problem: string | null } {
   const { logStartOffset, lastStableOffset } = log;
   const seen: number[] = [];
   for (let at: number = logStartOffset; at < lastStableOffset; ) {
     const read = log.read(at, READ);
-    if (!read.ok) return `read_committed at ${at}: ${read.error} ${read.message}`;
-    if (read.slice === null) return `read_committed ends at ${at}, below ${lastStableOffset}`;
+    if (!read.ok)
+      return { seen, problem: `read_committed at ${at}: ${read.error} ${read.message}` };
+    // Nothing is left between here and the last stable offset.
+    if (read.slice === null) break;
     const bytes = Buffer.alloc(read.slice.length);
     const size = read.slice.copyTo(bytes, 0, 0, bytes.length);
     read.slice.release();
@@ -222,10 +228,10 @@ export function visibleOffsets(log: PartitionLog): number[] | string {
       seen,
       log,
     );
-    if (next === at) return `read_committed stands still at ${at}`;
+    if (next === at) return { seen, problem: `read_committed stands still at ${at}` };
     at = next;
   }
-  return seen;
+  return { seen, problem: null };
 }
 
 /** As consumers do: what a producer wrote is aborted from the first offset up to its marker. */
@@ -248,6 +254,7 @@ function takeVisible(
       aborting.add((waiting.shift() as AbortedTransaction).producerId);
     }
     if (isControlBatch(bytes, position)) aborting.delete(producerId);
+    else if (recordsCountOf(bytes, position) === 0) at = lastOffset + 1;
     else if (!(isTransactional(bytes, position) && aborting.has(producerId))) {
       if (!log.config.cleanupCompact) seen.push(baseOffsetOf(bytes, position));
       else {

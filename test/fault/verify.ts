@@ -27,6 +27,7 @@ import {
   maxTimestampOf,
   producerIdOf,
   readInt64,
+  recordsCountOf,
   sizeOf,
 } from '#src/record/batch-view.js';
 import { parseControlRecord } from '#src/record/control-record.js';
@@ -121,7 +122,10 @@ export function readLog(log: PartitionLog, model: Model): Reading {
       if (baseOffset > at && !log.config.cleanupCompact) skipped.push(at);
       if (lastOffset < at) problems.push(`${at}: a batch of ${baseOffset}..${lastOffset} again`);
       const marker = markerOf(bytes, position);
-      if (marker !== null) {
+      if (recordsCountOf(bytes, position) === 0) {
+        // It stands for offsets that are lost; in a compacted log, for what is not wanted any more.
+        if (!log.config.cleanupCompact) for (let i = at; i <= lastOffset; i++) skipped.push(i);
+      } else if (marker !== null) {
         served.push({ baseOffset, lastOffset, attempt: undefined, marker });
       } else if (log.config.cleanupCompact) {
         served.push(...recordsOf(bytes, position, model).filter((one) => one.baseOffset >= at));

@@ -157,7 +157,10 @@ export class World {
 
   log(topic: string): PartitionLog {
     const log = this.manager.getLog(topic, 0);
-    if (log === undefined) throw new MillraceError(`no log ${topic}-0`, { code: 'NO_LOG' });
+    // What is left of a creation that failed is not the partition.
+    const isOther = log?.topicId !== this.model.current(topic)?.topicId;
+    if (log === undefined || isOther)
+      throw new MillraceError(`no log ${topic}-0`, { code: 'NO_LOG' });
     return log;
   }
 
@@ -366,9 +369,12 @@ export class World {
 
   async retain(): Promise<void> {
     const asked = this.disk.moment;
-    await this.manager.runRetention();
-    for (const log of this.manager.logs()) {
-      this.model.current(log.topic)?.startMayRise(asked, log.logStartOffset);
+    // Its process may die in it.
+    const { manager } = this;
+    await manager.runRetention();
+    for (const { topicId, logStartOffset } of manager.logs()) {
+      const partition = this.model.partitions.find((one) => one.topicId === topicId);
+      partition?.startMayRise(asked, logStartOffset);
     }
     this.sample();
   }

@@ -16,7 +16,13 @@ import { ManualClock } from '#src/base/clock.js';
 import { seededRandom } from '#src/base/random.js';
 import type { PartitionLog } from '#src/log/partition-log.js';
 import { BatchBuilder } from '#src/record/batch-builder.js';
-import { baseOffsetOf, lastOffsetOf, producerIdOf, sizeOf } from '#src/record/batch-view.js';
+import {
+  baseOffsetOf,
+  lastOffsetOf,
+  producerIdOf,
+  recordsCountOf,
+  sizeOf,
+} from '#src/record/batch-view.js';
 import { HEADER_SIZE } from '#src/record/layout.js';
 import { visibleOffsets } from '../fault/verify-transactions.js';
 import { DATA_DIR, LEADER_EPOCH, openManager, START_MS } from '../fault/world.js';
@@ -44,8 +50,8 @@ interface Answers {
   readonly batches: ReadonlyMap<number, Uint8Array>;
   readonly corrupt: boolean;
   readonly nextOffset: number;
-  /** Base offsets of what a read_committed consumer is given; null: an error. */
-  readonly committed: readonly number[] | null;
+  /** Base offsets of what a read_committed consumer is given before it comes to an error. */
+  readonly committed: readonly number[];
   /** Start, times, epochs, topic id, whether a repeated batch is known. */
   readonly others: string;
 }
@@ -153,8 +159,8 @@ export class RotBench {
       if (answers.batches.has(batch.baseOffset) || !intact.batches.has(batch.baseOffset)) continue;
       if (!this.#mayTouch(rot, batch)) return `lost at ${batch.baseOffset}`;
     }
-    for (const offset of answers.committed ?? []) {
-      if (!(intact.committed ?? []).includes(offset)) return `committed is ${offset}`;
+    for (const offset of answers.committed) {
+      if (!intact.committed.includes(offset)) return `committed is ${offset}`;
     }
     // Without a recovery point the last batch may be one that was never acknowledged.
     const durableEnd = this.#mode === 'unclean' && isLog ? 0 : intact.nextOffset;
@@ -202,16 +208,18 @@ export class RotBench {
       for (let position = 0; position + 61 <= size; ) {
         const end = position + sizeOf(bytes, position);
         if (end > size || end < position + 61) break;
-        batches.set(baseOffsetOf(bytes, position), bytes.subarray(position, end));
+        // One without records stands for offsets that are lost.
+        if (recordsCountOf(bytes, position) > 0) {
+          batches.set(baseOffsetOf(bytes, position), bytes.subarray(position, end));
+        }
         at = lastOffsetOf(bytes, position) + 1;
         position = end;
       }
       if (at <= from) break;
     }
     const others: string[] = [`start ${logStartOffset}`, `topic id ${log.topicId}`];
-    const seen = visibleOffsets(log);
-    const committed = typeof seen === 'string' ? null : seen;
-    others.push(`stable ${log.lastStableOffset}`, `committed ${committed?.join() ?? seen}`);
+    const { seen: committed, problem } = visibleOffsets(log);
+    others.push(`stable ${log.lastStableOffset}`, `committed ${committed.join()} ${problem ?? ''}`);
     others.push(`largest time ${JSON.stringify(log.maxTimestampOffset())}`);
     for (const { baseOffset, bytes } of this.#batches) {
       const time = Number(new DataView(bytes.buffer, bytes.byteOffset).getBigInt64(35));
@@ -286,12 +294,15 @@ export class RotBench {
   }
 
   #undetectedInLog(rot: RotCase, problem: string): string | null {
-    if (rot.kind === 'cut' || !problem.startsWith('altered')) return null;
+    if (rot.kind === 'cut' || !/^(altered|committed)/.test(problem)) return null;
     const batch = this.#batches.find((stored) => touches(rot, stored));
     if (batch === undefined) return null;
     // A segment with checksums of its own hides nothing, unless it is checked as one that was torn.
     if (this.#mode !== 'unclean' && this.#hasChecksums(batch.path)) return null;
     const field = fieldOf((rot.at >> 3) - batch.position);
+    if (problem.startsWith('committed')) {
+      return field === 'base offset' ? '.log: base offset of an abort marker' : null;
+    }
     if (field === 'leader epoch') return '.log: leader epoch';
     const next = this.#batches[this.#batches.indexOf(batch) + 1];
     const isLastOfSegment = next?.path !== batch.path;
