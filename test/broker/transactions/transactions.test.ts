@@ -52,7 +52,9 @@ async function stateOf(client: RawClient, transactionalId: string): Promise<stri
 
 /** Until the markers are written. */
 async function untilState(client: RawClient, id: string, state: string): Promise<void> {
-  while ((await stateOf(client, id)) !== state);
+  for (let attempt = 0; (await stateOf(client, id)) !== state; attempt++) {
+    if (attempt === 20_000) throw new Error(`${id} does not become ${state}`);
+  }
 }
 
 async function stableOffset(client: RawClient, partition = 0): Promise<number | undefined> {

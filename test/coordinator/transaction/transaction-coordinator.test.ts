@@ -219,6 +219,24 @@ t.test('partitions that are left are tried again, the others are not', async (t)
   await again.close();
 });
 
+t.test('a marker of version 2 says that it must be above the epoch of its records', async (t) => {
+  for (const clientVersion of [0, 2]) {
+    const world = new World();
+    const seen: boolean[] = [];
+    world.outcomeOf = ({ epochRises }) => {
+      seen.push(epochRises);
+      return 'done';
+    };
+    const coordinator = await world.start();
+    const producer = await coordinator.initProducerId(init);
+    await coordinator.addPartitions(add(producer, [0], clientVersion));
+    await coordinator.endTransaction(end(producer, true, clientVersion));
+    await settle();
+    t.same(seen, [clientVersion === 2]);
+    await coordinator.close();
+  }
+});
+
 t.test('what cannot be written is not answered as done', async (t) => {
   const world = new World();
   const coordinator = await world.start();
