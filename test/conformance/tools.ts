@@ -434,7 +434,7 @@ function masked(output: string, server: Server, dir: string): string[] {
       .replaceAll(/\b[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\b/g, 'UUID')
       .replaceAll(/(TopicId: )\S+/g, '$1ID')
       // With the feature of eligible leader replicas Kafka stores this default, as it says of itself.
-      .replaceAll(/^ *min\.insync\.replicas=1 .*DYNAMIC_DEFAULT_BROKER_CONFIG.*$/gm, '')
+      .replaceAll(/^ *min\.insync\.replicas=1 .*$/gm, '')
       .replaceAll(/min\.insync\.replicas=1,?/g, '')
       .replaceAll(/\b1\d{12}\b([ \t]+\d+)?/g, 'TIME')
       .replaceAll(/\b(\d{4}-\d\d-\d\d[ T]\d\d:\d\d:\d\d[.,\d]*)/g, 'TIME')

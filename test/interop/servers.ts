@@ -73,7 +73,8 @@ export type KafkaOptions = {
 export async function startKafka(dir: string, options: KafkaOptions = {}): Promise<KafkaServer> {
   const dataDir = join(dir, 'data');
   mkdirSync(dataDir, { recursive: true });
-  const port = await freePort(19092);
+  // Runs side by side must not find the same free ports in the moment before they take them.
+  const port = await freePort(19092 + (process.pid % 500) * 20);
   const controllerPort = await freePort(port + 1);
   const properties = join(dir, 'server.properties');
   const lines = [
