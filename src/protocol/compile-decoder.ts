@@ -255,9 +255,12 @@ class StructDecoder {
     this.#endRun();
     out.add(`let ${name} = null;`);
     if (field.nullable) {
+      // -1 says null, but 0 in a tagged section.
+      const [mark, least] = [out.name('mark'), field.field.tag < 0 ? 0 : 1];
       out.add(
         'if (at >= end) { reader.position = at; reader.int8(); }',
-        'if (bytes[at++] < 128) {',
+        `const ${mark} = bytes[at++];`,
+        `if (${mark} >= ${least} && ${mark} < 128) {`,
       );
     } else {
       out.add('{');

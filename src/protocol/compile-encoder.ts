@@ -153,7 +153,7 @@ class StructEncoder {
       new StructEncoder(out, struct, value).emit();
       return;
     }
-    this.#byte(`${value} === null ? 255 : 1`);
+    this.#byte(`${value} === null ? ${field.field.tag < 0 ? 255 : 0} : 1`);
     this.#endRun();
     out.add(`if (${value} !== null) {`);
     new StructEncoder(out, struct, value).emit();

@@ -84,9 +84,14 @@ function readField(reader: MessageReader, layout: FieldLayout, flexible: boolean
       return count === -1 ? readNull(reader, layout) : readArray(reader, layout, flexible, count);
     }
     case 'struct':
-      if (layout.nullable && reader.int8() < 0) return null;
+      if (layout.nullable && reader.int8() < nullLimit(layout)) return null;
       return readStruct(reader, layout.struct as StructLayout);
   }
+}
+
+/** A struct is there if what stands before it is not below: -1 says null, but 0 in a tagged section. */
+function nullLimit({ field }: FieldLayout): number {
+  return field.tag < 0 ? 0 : 1;
 }
 
 function readNull(reader: MessageReader, layout: FieldLayout): null {
@@ -183,7 +188,7 @@ function writeField(
       return;
     }
     case 'struct':
-      if (layout.nullable) writer.int8(value === null ? -1 : 1);
+      if (layout.nullable) writer.int8(value === null ? nullLimit(layout) - 1 : 1);
       if (value !== null) writeStruct(writer, layout.struct as StructLayout, value as Struct);
       return;
   }

@@ -3,6 +3,8 @@
 import { readFileSync } from 'node:fs';
 import t from 'tap';
 import { MillraceError } from '#src/base/errors.js';
+import { compile } from '#src/protocol/compile.js';
+import { interpret } from '#src/protocol/interpret.js';
 import type { Schema } from '#src/protocol/schema.js';
 import * as group from '#src/protocol/stored/group-records.js';
 import {
@@ -11,7 +13,7 @@ import {
   storedVersionOf,
 } from '#src/protocol/stored/stored-message.js';
 import { transactionLogKey, transactionLogValue } from '#src/protocol/stored/transaction-log.js';
-import { fromJson, type JsonObject, toJson } from './golden.js';
+import { decodeBody, encodeBody, fromJson, type JsonObject, toJson } from './golden.js';
 
 interface Golden {
   readonly part: 'Key' | 'Value';
@@ -79,3 +81,14 @@ for (const [name, key, value] of files) {
     t.end();
   });
 }
+
+t.test('a struct in a tagged section that is null, as Kafka 4.2 writes it', (t) => {
+  const schema = group.consumerGroupMemberMetadataValue;
+  const hex = '0000010101010101ffffffff0101000100';
+  for (const codec of [compile(schema, 0), interpret(schema, 0)]) {
+    const decoded = decodeBody(codec, Buffer.from(hex, 'hex').subarray(2));
+    t.match(decoded, { rebalanceTimeoutMs: -1, classicMemberMetadata: null });
+    t.equal(encodeBody(codec, decoded).toString('hex'), hex.slice(4));
+  }
+  t.end();
+});
