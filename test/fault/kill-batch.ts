@@ -73,17 +73,21 @@ function zigzag(value: number): Buffer {
 export interface ReadBatches {
   /** In order, with their offsets. */
   readonly records: { readonly offset: number; readonly value: string }[];
-  /** Bytes at the end that are no whole batch. */
+  /** Bytes at the end that are no whole batch, or zeros. */
   readonly rest: number;
 }
 
-/** The batches of `bytes`; throws on one that is whole and wrong. */
+/** The batches of `bytes`; throws on one that is whole and wrong (a wrong last one is a torn tail). */
 export function readBatches(bytes: Buffer): ReadBatches {
   const records: { offset: number; value: string }[] = [];
   let at = 0;
+  // Zeros may be written ahead of synced appends; a torn batch then ends in them.
+  const zerosFrom = bytes.findLastIndex((byte) => byte !== 0) + 1;
   while (bytes.length - at >= HEADER_SIZE) {
     const end = at + 12 + bytes.readInt32BE(at + 8);
-    if (end > bytes.length) break;
+    if (end > bytes.length || zerosFrom <= at) break;
+    const rotten = castagnoli(bytes, at + 21, end) !== bytes.readUInt32BE(at + 17);
+    if (rotten && zerosFrom < end) break;
     readBatch(bytes, at, end, records);
     at = end;
   }
