@@ -10,6 +10,7 @@ import { java } from './java.js';
 import { kgo, kgoChaos } from './kgo.js';
 import { librdkafka } from './librdkafka.js';
 import { rdkafkaE2e } from './rdkafka-e2e.js';
+import { replay } from './replay.js';
 import { Report } from './report.js';
 import { streams } from './streams.js';
 import { buildDir, type Context, type Suite } from './suite.js';
@@ -24,6 +25,7 @@ const suites: readonly Suite[] = [
   streams,
   tools,
   checker,
+  replay,
 ];
 
 const usage = `node dist-test/test/conformance/run.js [--only SUITE]... [--test PATTERN] [--against kafka|HOST:PORT]
