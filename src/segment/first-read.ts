@@ -182,7 +182,8 @@ export class EarlierBytes {
     const modifiedMs = env.stat(files.path('log'))?.modifiedMs ?? -1;
     const identity = { baseOffset, length: this.#source.size(), modifiedMs };
     const { checksums } = loadChecksums(env, files.path('checksum'), identity);
-    return new FirstRead(this.#size, checksums);
+    // Blocks are of the whole file, of which this process may have written the rest.
+    return new FirstRead(checksums?.length ?? this.#size, checksums);
   }
 }
 
@@ -196,7 +197,7 @@ class FirstRead {
   /** Checked; in order, apart from each other. */
   #checked: { position: number; endPosition: number }[] = [];
 
-  /** Bytes below `end` are of an earlier run. `checksums`: valid ones of this file. */
+  /** Bytes below `end` are checked. `checksums`: valid ones of this file, up to `end`. */
   constructor(end: number, checksums: SegmentChecksums | null) {
     this.#end = end;
     this.#checksums = checksums;

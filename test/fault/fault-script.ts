@@ -95,7 +95,9 @@ const operations = {
     await world.create('audit');
   },
   restart: async (world: World) => {
-    await world.close();
+    // A page cache that shows what the disk has dropped is gone only with the machine's restart.
+    if (!world.disk.hasDoomed) await world.close();
+    if (world.disk.hasDoomed) return;
     await world.open();
     for (const topic of topics) await world.endHanging(topic);
   },
@@ -158,14 +160,10 @@ export async function faultRun(
 ): Promise<FaultRun> {
   const { seed } = chapter;
   const violations: string[] = [];
-  let script: Script | null = null;
   const faulty: FaultyEnv = new FaultyEnv({
     fault,
     kill: () => world.kill(),
-    onSyncFailed: (path) => {
-      world.disk.doom(path);
-      script?.noteFailedSync();
-    },
+    onSyncFailed: (path) => world.disk.doom(path),
   });
   const world = new World({
     seed,
@@ -174,7 +172,7 @@ export async function faultRun(
     wrap: (env) => wrap(faulty.wrap(env)),
   });
   const { calls } = faulty;
-  script = new Script(chapter, world, violations, () => {
+  const script = new Script(chapter, world, violations, () => {
     return fault !== null && READ_CALLS.includes(calls[fault.at] ?? '');
   });
   await script.run();
@@ -217,7 +215,6 @@ class Script {
   readonly #violations: string[];
   readonly #readingFails: () => boolean;
   #step = 0;
-  #syncFailed = false;
   /** Of which the files were being changed when that failed: they are in doubt, and not read. */
   readonly #inDoubt = new Set<PartitionLog>();
 
@@ -234,17 +231,11 @@ class Script {
     await this.#do('open', () => world.open());
     for (const topic of topics) await this.#do('create', () => world.create(topic));
     while (world.alive && this.#step < OPERATION_COUNT) {
-      let name = this.#draw();
-      // A page cache that shows what the disk has dropped is gone only with the machine's restart.
-      if (name === 'restart' && this.#syncFailed) name = 'turn';
+      const name = this.#draw();
       const topic = world.random.below(4) === 0 ? 'audit' : 'orders';
       await this.#do(name, () => operations[name](world, topic));
       if (world.alive && this.#step % 5 === 0) this.#read();
     }
-  }
-
-  noteFailedSync(): void {
-    this.#syncFailed = true;
   }
 
   #noteDoubt(): void {

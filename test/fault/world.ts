@@ -372,8 +372,11 @@ export class World {
     // Its process may die in it.
     const { manager } = this;
     await manager.runRetention();
-    for (const { topicId, logStartOffset } of manager.logs()) {
-      const partition = this.model.partitions.find((one) => one.topicId === topicId);
+    for (const { topic, topicId, logStartOffset } of manager.logs()) {
+      // Without an id: its file cannot be read.
+      const { partitions } = this.model;
+      const isIt = (one: PartitionModel): boolean => one.topicId === (topicId ?? one.topicId);
+      const partition = partitions.findLast((one) => one.name === topic && isIt(one));
       partition?.startMayRise(asked, logStartOffset);
     }
     this.sample();

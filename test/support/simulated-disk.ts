@@ -113,6 +113,7 @@ export class SimulatedDisk {
   #nextNode = ROOT + 1;
   #nextFd = FIRST_FD;
   #openCount = 0;
+  #hasDoomed = false;
 
   constructor({ clock, random, image = emptyImage, history = true }: SimulatedDiskOptions) {
     this.#clock = clock;
@@ -177,11 +178,17 @@ export class SimulatedDisk {
     return { files, dirs };
   }
 
+  /** A sync has failed: the page cache shows what the disk does not have. */
+  get hasDoomed(): boolean {
+    return this.#hasDoomed;
+  }
+
   /** As after a sync that failed: what it was to write is gone for good, and later syncs do not tell. */
   doom(path: string): void {
     const node = this.#find(path);
     if (node === null) return;
     for (const entry of this.#pending.get(node) ?? []) entry.doomed = true;
+    this.#hasDoomed = true;
     this.#pending.delete(node);
   }
 
