@@ -183,6 +183,9 @@ const transactionFields = {
   'transaction.state.log.replication.factor': short({ default: 3, min: 1, doc: 'Transactions.' }),
 };
 
+/** Kafka lets each broker change these at run time. */
+const perBroker = { update: 'per-broker', doc: 'SASL.' } as const;
+
 const securityFields = {
   'alter.config.policy.class.name': className({ default: null, doc: 'Policy for changes.' }),
   'authorizer.class.name': className({ default: '', doc: 'Authorizer.' }),
@@ -191,6 +194,12 @@ const securityFields = {
   'principal.builder.class': className({ default: null, doc: 'Principal of a connection.' }),
   'sasl.enabled.mechanisms': list({ default: ['GSSAPI'], doc: 'SASL.' }),
   'sasl.jaas.config': password({ default: null, doc: 'SASL.' }),
+  'sasl.kerberos.kinit.cmd': string({ default: '/usr/bin/kinit', ...perBroker }),
+  'sasl.kerberos.min.time.before.relogin': long({ default: 60_000, ...perBroker }),
+  'sasl.kerberos.principal.to.local.rules': list({ default: ['DEFAULT'], ...perBroker }),
+  'sasl.kerberos.service.name': string({ default: null, ...perBroker }),
+  'sasl.kerberos.ticket.renew.jitter': double({ default: 0.05, ...perBroker }),
+  'sasl.kerberos.ticket.renew.window.factor': double({ default: 0.8, ...perBroker }),
   'sasl.mechanism.inter.broker.protocol': string({ default: 'GSSAPI', doc: 'SASL.' }),
   'ssl.cipher.suites': list({ default: NONE, doc: 'TLS.' }),
   'ssl.client.auth': string({
