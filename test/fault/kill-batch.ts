@@ -81,13 +81,13 @@ export interface ReadBatches {
 export function readBatches(bytes: Buffer): ReadBatches {
   const records: { offset: number; value: string }[] = [];
   let at = 0;
-  // Zeros may be written ahead of synced appends; a torn batch then ends in them.
+  // Zeros may be written ahead of synced appends: a torn batch ends in them, a whole one in one 0.
   const zerosFrom = bytes.findLastIndex((byte) => byte !== 0) + 1;
   while (bytes.length - at >= HEADER_SIZE) {
     const end = at + 12 + bytes.readInt32BE(at + 8);
     if (end > bytes.length || zerosFrom <= at) break;
     const rotten = castagnoli(bytes, at + 21, end) !== bytes.readUInt32BE(at + 17);
-    if (rotten && zerosFrom < end) break;
+    if (rotten && zerosFrom < end - 1) break;
     readBatch(bytes, at, end, records);
     at = end;
   }

@@ -3,7 +3,7 @@
 import type { Env, EnvFile } from '#src/file/env.js';
 import { IoError } from '#src/file/io-error.js';
 
-export type FileEnv = Pick<Env, 'open' | 'exists' | 'readFile'>;
+export type FileEnv = Pick<Env, 'open' | 'exists' | 'readdir' | 'readFile'>;
 
 /** `files` by the last part of their path. */
 export function memoryEnv(files: ReadonlyMap<string, Uint8Array>): Env {
@@ -11,6 +11,7 @@ export function memoryEnv(files: ReadonlyMap<string, Uint8Array>): Env {
     files.get(path.slice(path.lastIndexOf('/') + 1));
   const env: FileEnv = {
     exists: (path) => at(path) !== undefined,
+    readdir: () => [...files.keys()],
     readFile(path) {
       const bytes = at(path);
       if (bytes === undefined) throw new IoError('read', path, 'ENOENT');
