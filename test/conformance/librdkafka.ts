@@ -22,6 +22,8 @@ const NAME = 'librdkafka';
 const testsDir = join(buildDir, 'librdkafka/tests');
 const runner = join(testsDir, 'test-runner');
 const TIMEOUT_MS = 300_000;
+/** 0113 has some thirty parts, each with rebalances. */
+const LONG_TIMEOUT_MS = 900_000;
 /** They wait most of the time. What fails beside others is run once more alone. */
 const TESTS_AT_ONCE = Number(process.env['MILLRACE_CONFORMANCE_JOBS'] ?? '3');
 const CONTROLS_AT_ONCE = 6;
@@ -140,7 +142,7 @@ async function runTest(
   { dir }: Context,
   test: RunnerTest,
   server: Server | null,
-  timeoutMs = TIMEOUT_MS,
+  timeoutMs = test.name.startsWith('0113') ? LONG_TIMEOUT_MS : TIMEOUT_MS,
 ): Promise<ProgramEnd> {
   const bootstrap = server?.bootstrap ?? DEAD_PORT;
   const configDir = join(dir, 'librdkafka');

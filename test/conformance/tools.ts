@@ -351,7 +351,10 @@ const endSteps: readonly Step[] = [
       '--topic-list',
       'b',
     ),
-    view: (lines) => lines.map((line) => line.replace(/"logDir":"[^"]*"/, '"logDir":"DIR"')),
+    view: (lines) =>
+      lines.map((line) =>
+        line.replace(/"logDir":"[^"]*"/, '"logDir":"DIR"').replace(/"size":\d+/, '"size":0'),
+      ),
   },
   topics('delete', '--delete', '--topic', 'a'),
   topics('delete again', '--delete', '--topic', 'a'),
