@@ -124,26 +124,25 @@ export class TransactionIndex {
    * there and stay: nobody will look in the log for them again.
    */
   replaceBy(entries: readonly AbortedEntry[]): void {
-    const isThere = this.#file !== null || this.#env.exists(this.#path);
     const kept = sameCount(this.#entries.slice(0, this.#writtenCount), entries);
     const isInMiddle = this.#isFaulty || (kept < this.#writtenCount && kept < entries.length);
+    // Whatever fails below, they are in the heap, and the next write says them to the file.
     this.#entries = entries.slice();
-    if (!isThere && entries.length === 0) {
-      this.#isFaulty = false;
-      this.#dirty = false;
-      return;
-    }
+    this.#writtenCount = kept;
     this.#dirty = true;
+    this.close();
+    const isThere = this.#env.exists(this.#path);
     if (isThere && isInMiddle) {
-      this.close();
       this.#env.writeFileAtomicSync(this.#path, formatTransactionIndex(entries));
       this.#writtenCount = entries.length;
       this.#isFaulty = false;
-      return;
+    } else if (isThere || entries.length > 0) {
+      this.#openFile();
+      this.write();
+    } else {
+      this.#isFaulty = false;
+      this.#dirty = false;
     }
-    this.#writtenCount = kept;
-    this.#openFile().truncate(kept * ABORTED_ENTRY_SIZE);
-    this.write();
   }
 
   /** Writes what is not in the file. */

@@ -75,6 +75,8 @@ export class LogDir implements EnvGuard {
   /** As in the clean-shutdown marker that was taken, -1 if none. */
   #brokerEpoch = -1;
   #checkpoints: LogDirCheckpoints;
+  /** A checkpoint file could not be read: it may say what is not known here. */
+  #checkpointsUnread = false;
   #cleanerOffsets: OffsetCheckpoint;
   #failure: MillraceError | null = null;
 
@@ -209,6 +211,7 @@ export class LogDir implements EnvGuard {
     await this.#write(LOG_START_FILE, formatOffsetCheckpoint(logStartOffsets));
     await this.#write(HIGH_WATERMARK_FILE, formatOffsetCheckpoint(highWatermarks));
     this.#checkpoints = checkpoints;
+    this.#checkpointsUnread = false;
   }
 
   /** Drops what the files say of a partition, so that a new one of its name does not inherit it. */
@@ -217,7 +220,10 @@ export class LogDir implements EnvGuard {
     // In turn: what is being written may name it.
     return this.#writing.run(async () => {
       const { recoveryPoints, logStartOffsets, highWatermarks } = this.#checkpoints;
-      if (![recoveryPoints, logStartOffsets, highWatermarks].some((map) => map.has(name))) return;
+      const isKnown = [recoveryPoints, logStartOffsets, highWatermarks].some((map) =>
+        map.has(name),
+      );
+      if (!isKnown && !this.#checkpointsUnread) return;
       await this.#writeCheckpoints({
         recoveryPoints: without(recoveryPoints, name),
         logStartOffsets: without(logStartOffsets, name),
@@ -240,6 +246,7 @@ export class LogDir implements EnvGuard {
     const offsets = text === null ? null : parseOffsetCheckpoint(text);
     if (text !== null && offsets === null) {
       this.#logger.warn('checkpoint ignored', { dir: this.path, name });
+      this.#checkpointsUnread = true;
     }
     return offsets ?? new Map<string, Offset>();
   }
@@ -250,6 +257,7 @@ export class LogDir implements EnvGuard {
       return this.env.exists(path) ? this.env.readFile(path).toString('utf8') : null;
     } catch (error) {
       this.#logger.warn('file not read', { path, reason: String(error) });
+      this.#checkpointsUnread = true;
       return null;
     }
   }

@@ -300,17 +300,20 @@ export class TransactionLog {
   #read(baseOffset: number): TransactionIndex {
     const index = this.#indexes.get(baseOffset);
     assert(index !== undefined, 'an index that is known');
-    if (!this.#unread.delete(baseOffset)) return index;
+    if (!this.#unread.has(baseOffset)) return index;
     const { segments, logger } = this.#options;
     const fault = index.load();
     const segment = segments.floor(baseOffset);
-    if (segment === null || segment.baseOffset !== baseOffset) return index;
-    if (fault !== null || !index.entries.every((entry) => isInLog(segments, entry))) {
-      logger.warn('a transaction index is wrong and is made anew', { path: index.path, fault });
-      const rebuild = this.#rebuild(segment);
-      while (rebuild.next().done !== true);
+    if (segment?.baseOffset === baseOffset) {
+      if (fault !== null || !index.entries.every((entry) => isInLog(segments, entry))) {
+        logger.warn('a transaction index is wrong and is made anew', { path: index.path, fault });
+        const rebuild = this.#rebuild(segment);
+        while (rebuild.next().done !== true);
+      }
+      if (index.entries.length === 0) this.#unlist(baseOffset);
     }
-    if (index.entries.length === 0) this.#unlist(baseOffset);
+    // Not before: where the log could not be read, an empty index would be taken for the truth.
+    this.#unread.delete(baseOffset);
     return index;
   }
 
