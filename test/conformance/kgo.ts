@@ -21,8 +21,8 @@ const TIMEOUT_S = 600;
 /** The first request to a broker gives up after 10 s. */
 const CONTROL_TIMEOUT_MS = 30_000;
 const CONTROLS_AT_ONCE = 3;
-/** Its own default is 500,000, for each of the six chains of each of the two ETL tests. */
-const RECORDS = process.env['KGO_TEST_RECORDS'] ?? '50000';
+/** Its own default, of each chain of the two ETL tests. */
+const RECORDS = process.env['KGO_TEST_RECORDS'] ?? '500000';
 
 /** Looks at what the broker can do before anything has asked it: TestPing before it asks. */
 const ASKS_LATE = ['TestGroupSimple'];
