@@ -67,9 +67,10 @@ export function isolationProblems(reading: Reading, log: PartitionLog): string[]
   // Of a log with holes nobody can tell from its batches alone.
   if (reading.corrupt > 0 || reading.skipped.length > 0 || reading.problems.length > 0) return [];
   const told = tell(reading);
-  // A transaction that began below the log start holds the last stable offset there.
+  // A transaction that began below the log start holds the last stable offset there, and what is left of
+  // it may be nothing.
   const stable = log.lastStableOffset;
-  const isHeldAtStart = stable === log.logStartOffset && told.undecided.size > 0;
+  const isHeldAtStart = stable === log.logStartOffset && stable > 0;
   if (stable !== told.lastStableOffset && !isHeldAtStart) {
     return [`last stable offset ${stable}, the batches say ${told.lastStableOffset}`];
   }
