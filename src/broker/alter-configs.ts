@@ -1,7 +1,7 @@
 /**
  * What IncrementalAlterConfigs and AlterConfigs share: one answer per resource, in the order asked;
  * Kafka's checks of the request; and the way to the controller for topics, brokers (this node's id, or
- * '' for the defaults of all brokers) and client metrics.
+ * '' for the defaults of all brokers), client metrics and groups.
  */
 
 import {
@@ -16,6 +16,7 @@ import { topicConfigTable } from '../log/topic-config-table.js';
 import { topicNameProblem } from '../log/topic-name.js';
 import { errorCodes } from '../protocol/error-codes.js';
 import { brokerConfigTable } from './config.js';
+import { groupConfigsProblem, groupConfigTable } from './group-config.js';
 import type { BrokerServices } from './handler.js';
 import { updateModeOf } from './live-config.js';
 import { clientMetricsTable } from './telemetry/client-metrics-config.js';
@@ -25,6 +26,7 @@ export const TOPIC = 2;
 export const BROKER = 4;
 export const BROKER_LOGGER = 8;
 export const CLIENT_METRICS = 16;
+export const GROUP = 32;
 
 /** Codes of the operations of IncrementalAlterConfigs. */
 export const SET = 0;
@@ -124,6 +126,15 @@ async function alter<R extends Asked>(
       const checked = checkedBy(change, clientMetricsProblem);
       return controller.alterResourceConfigs('client-metrics', name, checked, { validateOnly });
     }
+    case GROUP: {
+      if (name === '')
+        return refused('INVALID_REQUEST', 'Default group resources are not allowed.');
+      const checked = checkedBy(change, (given) => {
+        const problem = groupConfigsProblem(given, broker.config.values);
+        return problem === null ? null : refused('INVALID_CONFIG', problem);
+      });
+      return controller.alterResourceConfigs('group', name, checked, { validateOnly });
+    }
     default:
       return refused('INVALID_REQUEST', `Unknown resource type ${resourceType}`);
   }
@@ -138,6 +149,8 @@ export function tableOf(resourceType: number): ConfigTable<ConfigFields> | null 
       return brokerConfigTable;
     case CLIENT_METRICS:
       return clientMetricsTable;
+    case GROUP:
+      return groupConfigTable;
     default:
       return null;
   }

@@ -10,6 +10,7 @@ export const configSourceCodes: Readonly<Record<ConfigSource, number>> = {
   STATIC_BROKER_CONFIG: 4,
   DEFAULT_CONFIG: 5,
   CLIENT_METRICS_CONFIG: 7,
+  GROUP_CONFIG: 8,
 };
 
 export const configTypeCodes: Readonly<Record<ConfigType, number>> = {

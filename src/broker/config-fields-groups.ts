@@ -15,6 +15,16 @@ export const groupFields = {
     min: 1,
     doc: 'How often members of consumer groups (KIP-848) send heartbeats.',
   }),
+  'group.consumer.max.heartbeat.interval.ms': int({
+    default: 15_000,
+    min: 1,
+    doc: 'Longest heartbeat interval of a consumer group (KIP-848).',
+  }),
+  'group.consumer.max.session.timeout.ms': int({
+    default: 60_000,
+    min: 1,
+    doc: 'Longest session timeout of a consumer group (KIP-848).',
+  }),
   'group.consumer.max.size': int({
     default: INT_MAX,
     min: 1,
@@ -27,6 +37,16 @@ export const groupFields = {
         ? null
         : 'a migration policy is disabled, upgrade, downgrade or bidirectional',
     doc: 'Whether a classic group becomes a consumer group (KIP-848) when such a consumer joins it (upgrade), and a classic group again when the last one leaves (downgrade).',
+  }),
+  'group.consumer.min.heartbeat.interval.ms': int({
+    default: 5000,
+    min: 1,
+    doc: 'Shortest heartbeat interval of a consumer group (KIP-848).',
+  }),
+  'group.consumer.min.session.timeout.ms': int({
+    default: 45_000,
+    min: 1,
+    doc: 'Shortest session timeout of a consumer group (KIP-848).',
   }),
   'group.consumer.session.timeout.ms': int({
     default: 45_000,
@@ -97,3 +117,29 @@ export const groupFields = {
     doc: 'Segment size of __consumer_offsets, when it is made.',
   }),
 };
+
+type ConsumerBounds = Readonly<
+  Record<
+    `group.consumer.${'' | 'min.' | 'max.'}${'heartbeat.interval' | 'session.timeout'}.ms`,
+    number
+  >
+>;
+
+/** What Kafka refuses to start with. */
+export function consumerBoundsProblems(values: ConsumerBounds): string[] {
+  const problems: string[] = [];
+  for (const name of ['heartbeat.interval', 'session.timeout'] as const) {
+    const own = `group.consumer.${name}.ms` as const;
+    const min = `group.consumer.min.${name}.ms` as const;
+    const max = `group.consumer.max.${name}.ms` as const;
+    if (values[max] < values[min]) problems.push(`${max} must be greater than or equal to ${min}`);
+    if (values[own] < values[min]) problems.push(`${own} must be greater than or equal to ${min}`);
+    if (values[own] > values[max]) problems.push(`${own} must be less than or equal to ${max}`);
+  }
+  const heartbeat = 'group.consumer.heartbeat.interval.ms';
+  const session = 'group.consumer.session.timeout.ms';
+  if (values[heartbeat] >= values[session]) {
+    problems.push(`${heartbeat} must be less than ${session}`);
+  }
+  return problems;
+}

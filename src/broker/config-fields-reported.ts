@@ -136,10 +136,6 @@ const logFields = {
 };
 
 const groupFields = {
-  'group.consumer.max.heartbeat.interval.ms': int({ default: 15_000, doc: 'Of KIP-848 groups.' }),
-  'group.consumer.max.session.timeout.ms': int({ default: 60_000, doc: 'Of KIP-848 groups.' }),
-  'group.consumer.min.heartbeat.interval.ms': int({ default: 5000, doc: 'Of KIP-848 groups.' }),
-  'group.consumer.min.session.timeout.ms': int({ default: 45_000, doc: 'Of KIP-848 groups.' }),
   'group.coordinator.append.linger.ms': int({ default: 5, doc: 'Write batching of groups.' }),
   'group.coordinator.rebalance.protocols': list({
     default: ['classic', 'consumer', 'streams'],
@@ -148,10 +144,25 @@ const groupFields = {
   'group.coordinator.threads': int({ default: 4, doc: 'Threads of the group coordinator.' }),
   'group.share.delivery.count.limit': int({ default: 5, doc: 'Of share groups.' }),
   'group.share.heartbeat.interval.ms': int({ default: 5000, doc: 'Of share groups.' }),
+  'group.share.max.heartbeat.interval.ms': int({ default: 15_000, doc: 'Of share groups.' }),
+  'group.share.max.record.lock.duration.ms': int({ default: 60_000, doc: 'Of share groups.' }),
+  'group.share.max.session.timeout.ms': int({ default: 60_000, doc: 'Of share groups.' }),
   'group.share.max.size': int({ default: 200, doc: 'Of share groups.' }),
+  'group.share.min.heartbeat.interval.ms': int({ default: 5000, doc: 'Of share groups.' }),
+  'group.share.min.record.lock.duration.ms': int({ default: 15_000, doc: 'Of share groups.' }),
+  'group.share.min.session.timeout.ms': int({ default: 45_000, doc: 'Of share groups.' }),
   'group.share.partition.max.record.locks': int({ default: 2000, doc: 'Of share groups.' }),
   'group.share.record.lock.duration.ms': int({ default: 30_000, doc: 'Of share groups.' }),
   'group.share.session.timeout.ms': int({ default: 45_000, doc: 'Of share groups.' }),
+  'group.streams.heartbeat.interval.ms': int({ default: 5000, doc: 'Of Streams groups.' }),
+  'group.streams.initial.rebalance.delay.ms': int({ default: 3000, doc: 'Of Streams groups.' }),
+  'group.streams.max.heartbeat.interval.ms': int({ default: 15_000, doc: 'Of Streams groups.' }),
+  'group.streams.max.session.timeout.ms': int({ default: 60_000, doc: 'Of Streams groups.' }),
+  'group.streams.max.standby.replicas': int({ default: 2, doc: 'Of Streams groups.' }),
+  'group.streams.min.heartbeat.interval.ms': int({ default: 5000, doc: 'Of Streams groups.' }),
+  'group.streams.min.session.timeout.ms': int({ default: 45_000, doc: 'Of Streams groups.' }),
+  'group.streams.num.standby.replicas': int({ default: 0, doc: 'Of Streams groups.' }),
+  'group.streams.session.timeout.ms': int({ default: 45_000, doc: 'Of Streams groups.' }),
   'share.coordinator.append.linger.ms': int({ default: 5, doc: 'Of share groups.' }),
   'share.coordinator.load.buffer.size': int({ default: 5 * MIB, doc: 'Of share groups.' }),
   'share.coordinator.snapshot.update.records.per.snapshot': int({

@@ -9,6 +9,7 @@ import { type ConfigField, ConfigTable, formatConfigValue } from '../base/config
 import { MillraceError } from '../base/errors.js';
 import type { ConfigLayer, DescribedConfig } from '../log/topic-config.js';
 import { servedFields } from './config-fields.js';
+import { consumerBoundsProblems } from './config-fields-groups.js';
 import { reportedFields, reportedPrefixes } from './config-fields-reported.js';
 import { type ServedListener, servedListeners } from './listeners.js';
 import { nearestName } from './nearest-name.js';
@@ -61,8 +62,10 @@ export function readBrokerConfig(sources: ConfigSources): BrokerConfig {
     ...[...(sources.overrides ?? [])].map(([name, text]): [string, string] => [name, text]),
   ];
   const { values, texts, problems, unknown } = brokerConfigTable.parse(entries);
-  if (problems.length > 0) {
-    throw new MillraceError(problems.map((problem) => problem.message).join('; '), {
+  const messages = problems.map((problem) => problem.message);
+  if (messages.length === 0) messages.push(...consumerBoundsProblems(values));
+  if (messages.length > 0) {
+    throw new MillraceError(messages.join('; '), {
       code: 'INVALID_CONFIG',
     });
   }

@@ -8,6 +8,7 @@ import { GroupCoordinator, type GroupSettings } from '../coordinator/group/group
 import type { LogManager } from '../log/log-manager.js';
 import { type CompressionName, compressionNames } from '../record/compression/codec.js';
 import type { BrokerConfig } from './config.js';
+import { groupConfigValue } from './group-config.js';
 
 export const OFFSETS_TOPIC = '__consumer_offsets';
 
@@ -30,7 +31,7 @@ export function makeGroupCoordinator(services: GroupServices): GroupCoordinator 
     clock,
     random,
     logger,
-    settings: settingsOf(config),
+    settings: settingsOf(config, controller),
     topics: () => controller.image.topics(),
     topic: {
       name: OFFSETS_TOPIC,
@@ -52,8 +53,9 @@ export function makeGroupCoordinator(services: GroupServices): GroupCoordinator 
   });
 }
 
-/** Read through to the config at each use. */
-function settingsOf(config: BrokerConfig): GroupSettings {
+/** Read through to the config and to what is set for a group at each use. */
+function settingsOf(config: BrokerConfig, controller: Controller): GroupSettings {
+  const configsOf = (groupId: string) => controller.image.configsOf('group', groupId);
   return {
     get initialRebalanceDelayMs() {
       return config.values['group.initial.rebalance.delay.ms'];
@@ -73,11 +75,13 @@ function settingsOf(config: BrokerConfig): GroupSettings {
     get offsetsRetentionMs() {
       return config.values['offsets.retention.minutes'] * MINUTE_MS;
     },
-    get consumerSessionTimeoutMs() {
-      return config.values['group.consumer.session.timeout.ms'];
+    consumerSessionTimeoutMs(groupId) {
+      const { values } = config;
+      return groupConfigValue('consumer.session.timeout.ms', configsOf(groupId), values);
     },
-    get consumerHeartbeatIntervalMs() {
-      return config.values['group.consumer.heartbeat.interval.ms'];
+    consumerHeartbeatIntervalMs(groupId) {
+      const { values } = config;
+      return groupConfigValue('consumer.heartbeat.interval.ms', configsOf(groupId), values);
     },
     get consumerMemberCountMax() {
       return config.values['group.consumer.max.size'];

@@ -263,7 +263,7 @@ export class Controller {
     });
   }
 
-  /** Configs of a broker or of client metrics, as `alterTopicConfigs`. */
+  /** Configs of a broker, of client metrics or of a group, as `alterTopicConfigs`. */
   alterResourceConfigs(
     type: ConfigResourceType,
     name: string,

@@ -29,7 +29,7 @@ export interface MetadataDocument {
   /** First producer id that was never handed out. */
   readonly nextProducerId: number;
   readonly topics: readonly Topic[];
-  /** Of brokers and client metrics. Not in documents of the first version of this program. */
+  /** Of brokers, client metrics and groups. Not in documents of the first version of this program. */
   readonly configs?: readonly ResourceConfigs[];
   readonly quotas?: readonly ClientQuota[];
 }
@@ -106,6 +106,7 @@ function readTopic(value: unknown): Topic | null {
 const RESOURCE_TYPES: readonly unknown[] = [
   'broker',
   'client-metrics',
+  'group',
 ] satisfies ConfigResourceType[];
 
 function isResourceConfigs(value: unknown): value is ResourceConfigs {

@@ -1,6 +1,6 @@
 /**
- * The metadata image: which topics there are, the configs of brokers and client metrics that were
- * set at run time, and client quotas. In memory, read by every handler, changed only by the
+ * The metadata image: which topics there are, the configs of brokers, client metrics and groups
+ * that were set at run time, and client quotas. In memory, read by every handler, changed only by the
  * controller and only after the change is on disk.
  *
  *     live      served
@@ -21,7 +21,7 @@ const INTERNAL_TOPICS: ReadonlySet<string> = new Set([
 export const LEADER_EPOCH = 0;
 
 /** What has configs besides topics. The name of a broker is its id, or '' for all brokers. */
-export type ConfigResourceType = 'broker' | 'client-metrics';
+export type ConfigResourceType = 'broker' | 'client-metrics' | 'group';
 
 /** What was set at run time; without configs it is as good as not there. */
 export interface ResourceConfigs {

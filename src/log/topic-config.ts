@@ -121,7 +121,8 @@ export type ConfigSource =
   | 'DYNAMIC_DEFAULT_BROKER_CONFIG'
   | 'STATIC_BROKER_CONFIG'
   | 'DEFAULT_CONFIG'
-  | 'CLIENT_METRICS_CONFIG';
+  | 'CLIENT_METRICS_CONFIG'
+  | 'GROUP_CONFIG';
 
 export interface DescribedSynonym {
   readonly name: string;

@@ -1,6 +1,6 @@
 /**
- * DescribeConfigs 1-4: every config of a topic, of this broker or of client metrics, with default,
- * source, type and doc; for the broker '' what was set at run time for all brokers.
+ * DescribeConfigs 1-4: every config of a topic, of this broker, of client metrics or of a group, with
+ * default, source, type and doc; for the broker '' what was set at run time for all brokers.
  */
 
 import { type DescribedConfig, describeTopicConfigs } from '../../log/topic-config.js';
@@ -8,9 +8,10 @@ import { topicNameProblem } from '../../log/topic-name.js';
 import { errorCodes } from '../../protocol/error-codes.js';
 import type { ElementOf, RequestOf, ResponseInput } from '../../protocol/infer.js';
 import { describeConfigs } from '../../protocol/messages/32-describe-configs.js';
-import { BROKER, BROKER_LOGGER, CLIENT_METRICS, TOPIC } from '../alter-configs.js';
+import { BROKER, BROKER_LOGGER, CLIENT_METRICS, GROUP, TOPIC } from '../alter-configs.js';
 import { describeBrokerConfigs } from '../config.js';
 import { configAnswer, configSourceCodes, configTypeCodes } from '../config-answers.js';
+import { describeGroupConfigs } from '../group-config.js';
 import { type BrokerServices, handler } from '../handler.js';
 import { describeClientMetrics } from '../telemetry/client-metrics-config.js';
 
@@ -25,7 +26,7 @@ type Found =
 export const describeConfigsHandler = handler({
   message: describeConfigs,
   versions: { min: 1, max: 4 },
-  notes: 'Topics, this broker, client metrics. Sensitive values are never told.',
+  notes: 'Topics, this broker, client metrics, groups. Sensitive values are never told.',
   handle({ broker }, { resources, includeSynonyms, includeDocumentation }) {
     return {
       results: resources.map((resource): ResourceResponse => {
@@ -78,6 +79,11 @@ function find(broker: BrokerServices, { resourceType, resourceName }: ResourceRe
       if (resourceName === '') return invalid('Client metrics subscription name must not be empty');
       const configs = broker.controller.image.configsOf('client-metrics', resourceName);
       return { configs: describeClientMetrics(configs) };
+    }
+    case GROUP: {
+      if (resourceName === '') return invalid('Group name must not be empty');
+      const configs = broker.controller.image.configsOf('group', resourceName);
+      return { configs: describeGroupConfigs(configs, broker.config.values) };
     }
     default:
       return invalid(`Unsupported resource type: ${resourceType}`);

@@ -16,7 +16,7 @@ export const incrementalAlterConfigsHandler = handler({
   message: incrementalAlterConfigs,
   versions: { min: 0, max: 1 },
   notes:
-    'Topics, this broker and the defaults of all brokers, client metrics. There are no loggers and no configs of groups. Unknown broker configs are refused.',
+    'Topics, this broker and the defaults of all brokers, client metrics, groups. There are no loggers. Unknown broker configs are refused.',
   async handle({ broker }, { resources, validateOnly }) {
     const responses = await alterResources(
       broker,

@@ -38,8 +38,8 @@ import { reconcile } from './current-assignment.js';
 import { type RegexTopics, type TopicView, topicsHash } from './regex-topics.js';
 
 export interface ConsumerSettings {
-  readonly consumerSessionTimeoutMs: number;
-  readonly consumerHeartbeatIntervalMs: number;
+  consumerSessionTimeoutMs(groupId: string): number;
+  consumerHeartbeatIntervalMs(groupId: string): number;
   readonly consumerMemberCountMax: number;
   /** Names; the first is the default. */
   readonly consumerAssignors: readonly string[];
@@ -131,7 +131,7 @@ export class ConsumerProtocol {
       message: null,
       memberId: member.memberId,
       memberEpoch: current.memberEpoch,
-      heartbeatIntervalMs: this.#host.settings.consumerHeartbeatIntervalMs,
+      heartbeatIntervalMs: this.#host.settings.consumerHeartbeatIntervalMs(group.groupId),
       assignment: isFull || isChanged ? topicPartitionsOf(current.assigned) : null,
     };
     return this.#answer(group, records, reply);
@@ -246,7 +246,7 @@ export class ConsumerProtocol {
     const { classic } = member.subscription;
     member.sessionTimer?.cancel();
     member.sessionTimer = clock.setTimer(
-      classic?.sessionTimeoutMs ?? settings.consumerSessionTimeoutMs,
+      classic?.sessionTimeoutMs ?? settings.consumerSessionTimeoutMs(group.groupId),
       () => this.fence(group, member, 'no heartbeat'),
     );
   }

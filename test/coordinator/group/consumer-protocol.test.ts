@@ -48,8 +48,8 @@ class World {
       clock: this.clock,
       logger: silentLogger,
       settings: {
-        consumerSessionTimeoutMs: SESSION_MS,
-        consumerHeartbeatIntervalMs: 1000,
+        consumerSessionTimeoutMs: () => SESSION_MS,
+        consumerHeartbeatIntervalMs: () => 1000,
         consumerMemberCountMax: 100,
         consumerAssignors: ['uniform', 'range'],
       },
