@@ -130,7 +130,11 @@ await main({
     await call('initTransactions');
     return {
       begin: () => promisify(producer.beginTransaction.bind(producer))(),
-      send: async (topic, value) => producer.produce(topic, 0, Buffer.from(value)),
+      send: async (topic, value) => {
+        producer.produce(topic, 0, Buffer.from(value));
+        // An abort drops what has not left yet, and there would be nothing to abort.
+        await call('flush');
+      },
       offsets: async (group, topic, at) => {
         const owner = await consumer({ 'group.id': group });
         await call('sendOffsetsToTransaction', [{ topic, partition: 0, offset: at }], owner);

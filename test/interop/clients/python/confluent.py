@@ -143,6 +143,8 @@ class Transactional:
 
     def send(self, topic, value):
         self.producer.produce(topic, value, partition=0)
+        # An abort drops what has not left yet, and there would be nothing to abort.
+        self.producer.flush(TIMEOUT)
 
     def offsets(self, group, topic, offset):
         consumer = Consumer({"bootstrap.servers": BOOTSTRAP, "group.id": group})
