@@ -48,6 +48,19 @@ export interface MemberSubscription {
   readonly classic: ClassicMetadata | null;
 }
 
+/** Of a member that has said nothing yet. */
+export const NO_SUBSCRIPTION: MemberSubscription = {
+  instanceId: null,
+  rackId: null,
+  clientId: '',
+  clientHost: '',
+  rebalanceTimeoutMs: -1,
+  topics: [],
+  regex: '',
+  serverAssignor: null,
+  classic: null,
+};
+
 /** What a member has, and is about to give back. */
 export interface CurrentAssignment {
   readonly state: number;

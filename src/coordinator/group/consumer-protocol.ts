@@ -20,6 +20,7 @@ import {
   type MemberSubscription,
   NEW_MEMBER,
   NO_PARTITIONS,
+  NO_SUBSCRIPTION,
   STATE_UNREVOKED,
   sameAssignment,
 } from './consumer-group.js';
@@ -296,7 +297,7 @@ export class ConsumerProtocol {
         return refused('GROUP_MAX_SIZE_REACHED', message);
       }
       const id = memberId === '' ? this.#host.newMemberId() : memberId;
-      return { member: new ConsumerMember(id, NOBODY), isNew: true, records: [] };
+      return { member: new ConsumerMember(id, NO_SUBSCRIPTION), isNew: true, records: [] };
     }
     if (joins && known.memberId !== memberId) return this.#replaceStatic(group, known, request);
     if (known.memberId !== memberId) {
@@ -436,18 +437,6 @@ export function requestProblem(
   }
   return null;
 }
-
-const NOBODY: MemberSubscription = {
-  instanceId: null,
-  rackId: null,
-  clientId: '',
-  clientHost: '',
-  rebalanceTimeoutMs: -1,
-  topics: [],
-  regex: '',
-  serverAssignor: null,
-  classic: null,
-};
 
 /** What the member has not said again stays. */
 function updated(before: MemberSubscription, request: ConsumerHeartbeat): MemberSubscription {

@@ -26,6 +26,7 @@ import {
   type ConsumerGroup,
   ConsumerMember,
   type MemberSubscription,
+  NO_SUBSCRIPTION,
   STATE_UNRELEASED,
   STATE_UNREVOKED,
 } from './consumer-group.js';
@@ -166,7 +167,7 @@ export class MixedMembers {
     id: string,
     records: StateRecord[],
   ): ConsumerMember | ErrorName {
-    const fresh = () => new ConsumerMember(id, NOBODY);
+    const fresh = () => new ConsumerMember(id, NO_SUBSCRIPTION);
     if (groupInstanceId === null) return group.members.get(id) ?? fresh();
     const known = group.staticMember(groupInstanceId);
     if (memberId !== '') return memberFor(group, { memberId, groupInstanceId });
@@ -184,18 +185,6 @@ export class MixedMembers {
     );
   }
 }
-
-const NOBODY: MemberSubscription = {
-  instanceId: null,
-  rackId: null,
-  clientId: '',
-  clientHost: '',
-  rebalanceTimeoutMs: -1,
-  topics: [],
-  regex: '',
-  serverAssignor: null,
-  classic: null,
-};
 
 function subscriptionOf(
   request: JoinRequest,
