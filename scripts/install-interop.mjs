@@ -7,37 +7,16 @@
 // Tools come from apt where it is there and may be used; else their names are printed. What fails is
 // said at the end with its log, and makes exit code 1; the other clients are installed all the same.
 
-import { spawn, spawnSync } from 'node:child_process';
+import { spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { installTools } from './install-tools.mjs';
 import { nodeDirectory } from './native-headers.mjs';
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const clients = join(root, 'test/interop/clients');
-
-/** A Debian package and how to see that it is not needed. */
-const tools = [
-  { package: 'kcat', present: () => found('kcat', '-V') },
-  { package: 'strace', present: () => found('strace', '-V') },
-  { package: 'g++', present: () => found('g++', '--version') },
-  { package: 'make', present: () => found('make', '--version') },
-  // Without it node-rdkafka is built without zstd.
-  { package: 'libzstd-dev', present: () => found('pkg-config', '--exists', 'libzstd') },
-  { package: 'pkg-config', present: () => found('pkg-config', '--version') },
-  { package: 'python3-venv', present: () => found('python3', '-c', 'import ensurepip, venv') },
-  { package: 'default-jdk-headless', present: () => found('javac', '-version') },
-  { package: 'maven', present: () => found('mvn', '--version') },
-];
-/** What no package of this Debian gives in the version that is needed. */
-const given = [
-  { name: 'Go 1.21 or newer (go)', present: () => goVersion() >= 21 },
-  {
-    name: 'apt-cache, whose package index is the input text',
-    present: () => found('apt-cache', '--version'),
-  },
-];
 
 const installers = {
   kafkajs: () => npmCi('kafkajs'),
@@ -73,7 +52,7 @@ const installers = {
 process.exitCode = await main();
 
 async function main() {
-  if (!installTools()) return 1;
+  if (!installTools('interop')) return 1;
   if (process.argv.includes('--tools')) return 0;
   const failed = [];
   await Promise.all(
@@ -91,28 +70,6 @@ async function main() {
   );
   if (failed.length > 0) console.error(`\nnot installed: ${failed.join(', ')}`);
   return failed.length > 0 ? 1 : 0;
-}
-
-function installTools() {
-  const missing = tools.filter(({ present }) => !present()).map((tool) => tool.package);
-  if (missing.length > 0) {
-    if (!found('apt-get', '--version') || process.getuid() !== 0) {
-      console.error(`missing, and only root can install them by apt-get: ${missing.join(' ')}`);
-      return false;
-    }
-    console.log(`apt-get install ${missing.join(' ')}`);
-    const quiet = { stdio: ['ignore', 'ignore', 'inherit'], env: aptEnvironment() };
-    // A list that cannot be refreshed may still do; the install says what it lacks.
-    spawnSync('apt-get', ['update', '-qq'], quiet);
-    const install = ['install', '-y', '-qq', '--no-install-recommends', ...missing];
-    if (spawnSync('apt-get', install, quiet).status !== 0) {
-      console.error(`apt-get could not install: ${missing.join(' ')}`);
-      return false;
-    }
-  }
-  const wanting = given.filter(({ present }) => !present());
-  for (const { name } of wanting) console.error(`missing: ${name}`);
-  return wanting.length === 0;
 }
 
 function npmCi(name, env = {}) {
@@ -171,19 +128,4 @@ function sources(name, ending) {
   return readdirSync(join(clients, name), { recursive: true })
     .filter((file) => file.endsWith(ending) && !ignored.test(file))
     .sort();
-}
-
-function found(command, ...args) {
-  const { status, error } = spawnSync(command, args, { stdio: 'ignore' });
-  return error === undefined && status === 0;
-}
-
-/** The minor version of Go 1; 0 if there is none. A newer one that go.mod asks for comes as a module. */
-function goVersion() {
-  const { stdout } = spawnSync('go', ['version'], { encoding: 'utf8' });
-  return Number(/go1\.(\d+)/.exec(stdout ?? '')?.[1] ?? 0);
-}
-
-function aptEnvironment() {
-  return { ...process.env, DEBIAN_FRONTEND: 'noninteractive' };
 }
