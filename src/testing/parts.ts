@@ -1,0 +1,40 @@
+/**
+ * Parts: what stands beside the broker's dispatcher, in its thread: faults and the recorder. The host
+ * makes them before the broker and hands their env and their broker options to it; the faces of
+ * faces.ts call their methods by name, so that arguments and results are plain values.
+ *
+ * They outlive `restart` and `reset`; a worker that is killed takes its own with it.
+ */
+
+import type { Clock } from '../base/clock.js';
+import type { Logger } from '../base/logger.js';
+import type { Random } from '../base/random.js';
+import type { BrokerOptions } from '../broker/broker.js';
+import type { Env } from '../file/env.js';
+
+export interface PartsContext {
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly logger: Logger;
+  /** The host's: no syncs. The parts' own goes around it. */
+  readonly env: Env;
+  /** Closes and opens the broker on its directory and port; settles when it serves again. */
+  readonly restart: () => Promise<void>;
+  /** As kill -9: nothing more is written or answered from the moment of the call. */
+  readonly kill: () => void;
+}
+
+export interface BrokerParts {
+  /** What the broker does its file operations with. */
+  readonly env: Env;
+  /** The seams: goes into the options of Broker.start. */
+  readonly brokerOptions: Partial<BrokerOptions>;
+  /** By the name that its face calls it by. */
+  readonly targets: Readonly<Record<string, object>>;
+  /** What the author of the test should know at dispose: a rule that never matched. */
+  problems(): readonly string[];
+}
+
+export function makeParts({ env }: PartsContext): BrokerParts {
+  return { env, brokerOptions: {}, targets: {}, problems: () => [] };
+}
