@@ -32,6 +32,7 @@ import { FetchSessionCache } from './fetch-sessions.js';
 import { makeGroupCoordinator } from './groups.js';
 import type { BrokerServices, ClientState, Handler } from './handler.js';
 import { allHandlers } from './handlers/all.js';
+import type { Interceptor } from './interceptor.js';
 import { advertisedAddress, formatAddress, type ServedListener } from './listeners.js';
 import { LiveBrokerConfig } from './live-config.js';
 import { ClientQuotas } from './quotas/client-quotas.js';
@@ -56,6 +57,8 @@ export interface BrokerOptions {
    * slow: it runs while the request is answered.
    */
   readonly clientTelemetry?: (push: ClientTelemetryPush) => void;
+  /** Comes between requests and their handlers (interceptor.ts); for tests. */
+  readonly intercept?: Interceptor;
 }
 
 export interface BoundListener {
@@ -171,7 +174,8 @@ export class Broker {
         telemetry: clientTelemetryOf(options, { config, clock, random, logger, controller }),
         handlers: servedHandlers(options),
       };
-      for (const listener of config.listeners) servers.push(await listen(services, listener));
+      for (const listener of config.listeners)
+        servers.push(await listen(services, listener, options.intercept ?? null));
       return new Broker(services, servers);
     } catch (error) {
       for (const server of servers) await server.close(0);
@@ -278,12 +282,14 @@ function clientQuotasOf(
 async function listen(
   services: BrokerServices,
   listener: ServedListener,
+  intercept: Interceptor | null,
 ): Promise<Server<ClientState>> {
   const { values } = services.config;
   let boundPort = listener.port;
   const dispatcher = new Dispatcher({
     broker: services,
     advertised: ({ localAddress }) => advertisedAddress(listener, boundPort, localAddress),
+    intercept,
   });
   const server = await Server.listen<ClientState>({
     host: listener.host === '' ? '0.0.0.0' : listener.host,

@@ -17,7 +17,6 @@ import type { LogFields, Logger } from '../base/logger.js';
 import type { Connection } from '../net/connection.js';
 import { decodeRequest, encodeResponse } from '../protocol/codec.js';
 import { decodeRequestHeader, type RequestHeader } from '../protocol/headers.js';
-import type { ResponseInput } from '../protocol/infer.js';
 import { produce } from '../protocol/messages/00-produce.js';
 import { fetch } from '../protocol/messages/01-fetch.js';
 import { apiVersions } from '../protocol/messages/18-api-versions.js';
@@ -32,6 +31,7 @@ import {
   type RequestContext,
 } from './handler.js';
 import { unsupportedApiVersions } from './handlers/18-api-versions.js';
+import type { Interceptor } from './interceptor.js';
 import { ANONYMOUS } from './quotas/client-quotas.js';
 
 /** Log lines about bad requests, a minute. */
@@ -44,6 +44,8 @@ export interface DispatcherOptions {
   readonly broker: BrokerServices;
   /** This node's address as the client of `connection` is to be told it. */
   readonly advertised: (connection: ClientConnection) => RequestContext['advertised'];
+  /** Comes between requests and their handlers; null in a broker that is not under test. */
+  readonly intercept: Interceptor | null;
 }
 
 /** What a request has used when its handler has answered. */
@@ -58,6 +60,7 @@ type Answer = readonly Chunk[] | null;
 export class Dispatcher {
   readonly #broker: BrokerServices;
   readonly #advertised: DispatcherOptions['advertised'];
+  readonly #intercept: Interceptor | null;
   readonly #handlers = new Map<number, Handler[]>();
   /** The last handler of a key has the newest message, which knows the headers of the older ones. */
   readonly #apiByKey = (key: number): Api | undefined => this.#handlers.get(key)?.at(-1)?.message;
@@ -66,6 +69,7 @@ export class Dispatcher {
   constructor(options: DispatcherOptions) {
     this.#broker = options.broker;
     this.#advertised = options.advertised;
+    this.#intercept = options.intercept;
     this.#lines = new LineBudget(options.broker.clock, options.broker.logger);
     for (const handler of options.broker.handlers) {
       const known = this.#handlers.get(handler.message.key);
@@ -115,7 +119,10 @@ export class Dispatcher {
       advertised: this.#advertised(connection),
     };
     const startMs = this.#broker.quotas.active ? this.#broker.clock.monotonicMs() : 0;
-    const answer = handler.handle(context, request as never);
+    const answer =
+      this.#intercept === null
+        ? handler.handle(context, request as never)
+        : this.#around(this.#intercept, handler, context, header, request, frame.length);
     const used: UsedBefore = {
       requestBytes: frame.length,
       handledMs: startMs === 0 ? 0 : this.#broker.clock.monotonicMs() - startMs,
@@ -127,6 +134,21 @@ export class Dispatcher {
       );
     }
     return this.#encode(connection, handler, header, answer, used);
+  }
+
+  #around(
+    intercept: Interceptor,
+    { message, handle }: Handler,
+    context: RequestContext,
+    { correlationId }: RequestHeader,
+    request: Readonly<Record<string, unknown>>,
+    requestBytes: number,
+  ): HandlerAnswer<Api> | Promise<HandlerAnswer<Api>> {
+    return intercept(
+      { context, message, correlationId, body: request, requestBytes },
+      (body = request, owned = context.owned) =>
+        handle(owned === context.owned ? context : { ...context, owned }, body as never),
+    );
   }
 
   #find(apiKey: number, version: number): Handler | undefined {
@@ -158,7 +180,7 @@ export class Dispatcher {
       // The same chunks of records again: none was given away.
       return encodeResponse(message, apiVersion, correlationId, { ...answer, throttleTimeMs });
     } catch (error) {
-      releaseSlices(answer);
+      releaseAnswer(answer);
       return this.#failed(connection, header, error);
     }
   }
@@ -241,9 +263,9 @@ function describe(connection: ClientConnection, header: RequestHeader | null): L
   };
 }
 
-/** Finds the file slices in an answer that could not be encoded. */
-function releaseSlices(value: ResponseInput<Api> | unknown): void {
-  if (typeof value !== 'object' || value === null || value instanceof Uint8Array) return;
-  if ('release' in value) releaseChunks([value as Chunk]);
-  else for (const inner of Object.values(value)) releaseSlices(inner);
+/** Releases the file slices in an answer that is not going to be sent. */
+export function releaseAnswer(answer: unknown): void {
+  if (typeof answer !== 'object' || answer === null || answer instanceof Uint8Array) return;
+  if ('release' in answer) releaseChunks([answer as Chunk]);
+  else for (const inner of Object.values(answer)) releaseAnswer(inner);
 }
