@@ -173,10 +173,10 @@ async function copy(context: Context, server: Server, mode: string): Promise<str
       if (mode === 'group') args.push('--group-mode');
       const copier = [...javaOptions(256), 'org.apache.kafka.tools.TransactionalMessageCopier'];
       const killed = new Service('java', [...copier, ...args]);
-      await killed.waitFor(/"consumed":[1-9]\d{3}/, 60_000);
+      await killed.waitFor(/"consumed":[1-9]\d{3}/, 120_000);
       await killed.killNow();
       const test = `copier-${mode}-${partition}`;
-      const end = await tool('TransactionalMessageCopier', args, test, 120_000);
+      const end = await tool('TransactionalMessageCopier', args, test);
       if (end.code !== 0) throw new Error(`exit code ${end.code}\n${end.output.slice(-2000)}`);
     }),
   );

@@ -48,6 +48,10 @@ const NOT_APPLICABLE: readonly (readonly [RegExp, string])[] = [
 const NEEDS_REBALANCE_DELAY =
   /^(0102_static_group_rebalance|0113_cooperative_rebalance|0132_strategy_ordering)$/;
 
+/** Of the set `ci`: no test of margins of time, none of minutes; all that a broker is needed for in two of them. */
+const QUICK =
+  /^(0001|0002|0003|0005|0007|0008|0011|0012|0013|0017|0018|0019|0029|0030|0036|0044|0045_resubscribe|0048|0050|0051|0052|0054|0056|0057|0060|0063|0067|0069|0070|0073|0082|0085|0086|0090|0099|0103_transactions$|0109|0110|0111|0112|0129|0130|0132_strategy|0140)/;
+
 type RunnerTest = { readonly name: string; readonly flags: string; readonly scenario: string };
 
 export const librdkafka: Suite = {
@@ -59,7 +63,9 @@ export const librdkafka: Suite = {
 async function run(context: Context): Promise<void> {
   const passed: { readonly test: RunnerTest; readonly seconds: number; readonly note: string }[] =
     [];
-  const wanted = listTests().filter((test) => context.isWanted(test.name));
+  const wanted = listTests().filter(
+    ({ name }) => context.isWanted(name) && (!context.isQuick || QUICK.test(name)),
+  );
   for (const scenario of ['default', 'noautocreate', 'rebalance delay'] as const) {
     const due = wanted.filter((test) => scenarioOf(test) === scenario && !leaveOut(context, test));
     if (due.length === 0) continue;

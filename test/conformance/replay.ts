@@ -20,7 +20,7 @@ import { Player, Recorder } from './recorder.js';
 import type { Context, Suite } from './suite.js';
 
 const NAME = 'replay';
-const ANSWER_MS = 8000;
+const ANSWER_MS = 20_000;
 /** Every client that speaks a protocol stack of its own. */
 const CLIENTS = ['kcat', 'kafkajs', 'platformatic', 'franz-go', 'sarama', 'kafka-python', 'java'];
 /** What may differ wherever it stands. */

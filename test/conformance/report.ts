@@ -24,7 +24,9 @@ export type Result = {
 const VERDICTS: readonly Verdict[] = ['pass', 'fail', 'skip', 'local'];
 
 export class Report {
-  readonly results: Result[] = [];
+  results: Result[] = [];
+  /** What failed in a run that another one has taken the place of. */
+  readonly #failedBefore: Result[] = [];
   readonly #started = performance.now();
   /** Seconds of wall time of each suite. */
   readonly #seconds = new Map<string, number>();
@@ -40,6 +42,17 @@ export class Report {
 
   suiteEnded(suite: string, seconds: number): void {
     this.#seconds.set(suite, seconds);
+  }
+
+  hasFailed(suite: string): boolean {
+    return this.results.some((one) => one.suite === suite && one.verdict === 'fail');
+  }
+
+  /** The suite is run once more: what it has found so far is shown, and does not count. */
+  beginAgain(suite: string): void {
+    const own = this.results.filter((one) => one.suite === suite);
+    this.#failedBefore.push(...own.filter(({ verdict }) => verdict === 'fail'));
+    this.results = this.results.filter((one) => one.suite !== suite);
   }
 
   get failed(): boolean {
@@ -72,8 +85,12 @@ export class Report {
     const failures = this.results
       .filter(({ verdict }) => verdict === 'fail')
       .map(({ suite, test, reason }) => `\nFAIL ${suite}: ${test}\n${reason ?? ''}`);
+    const before = this.#failedBefore.map(
+      ({ suite, test, reason }) =>
+        `\nfailed in the first run of ${suite}: ${test}\n${reason ?? ''}`,
+    );
     const total = ((performance.now() - this.#started) / 1000).toFixed(0);
-    return ['', ...lines, ...failures, '', `${total} s in all`].join('\n');
+    return ['', ...lines, ...before, ...failures, '', `${total} s in all`].join('\n');
   }
 
   write(path: string): void {

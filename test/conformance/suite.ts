@@ -23,6 +23,8 @@ export type Context = {
   /** Whether passing tests are run against the dead port too. */
   readonly withControl: boolean;
   readonly isWanted: (test: string) => boolean;
+  /** The set `ci`: what says most in its time. */
+  readonly isQuick: boolean;
   /** A fresh server with these configs, Kafka's names; `key=value` each. */
   readonly start: (overrides?: readonly string[]) => Promise<Server>;
 };

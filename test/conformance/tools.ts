@@ -9,7 +9,7 @@ import { javaOptions, type Server, startKafka } from '../interop/servers.js';
 import { type Context, inParallel, logOf, runProgram, type Suite } from './suite.js';
 
 const NAME = 'tools';
-const TIMEOUT_MS = 60_000;
+const TIMEOUT_MS = 120_000;
 const GROUPS = 'org.apache.kafka.tools.consumer.group.ConsumerGroupCommand';
 const TOPICS = 'org.apache.kafka.tools.TopicCommand';
 const CONFIGS = 'kafka.admin.ConfigCommand';
