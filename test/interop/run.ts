@@ -40,10 +40,12 @@ import {
   textTopic,
   writeText,
 } from './text.js';
+import { transactionsBesideKafka } from './transaction-differences.js';
 
-const usage = `node dist-test/test/interop/run.js [--only CLIENT|directories|administration]... [--against kafka|HOST:PORT] [--text LINES] [--keep]
+const usage = `node dist-test/test/interop/run.js [--only CLIENT|directories|administration|transactions]... [--against kafka|HOST:PORT] [--text LINES] [--keep]
 
-  --only CLIENT   only this client, more than once for several; directories, administration: those parts
+  --only CLIENT   only this client, more than once for several; directories, administration,
+                  transactions: those parts, beside a real Kafka
   --against       a real Kafka from the Maven jars, or a broker that runs already; default: our broker
   --text LINES    only the first LINES lines of the package index; 0 leaves the text out
   --keep          keep the temporary directory`;
@@ -66,6 +68,8 @@ if (options.help) {
 const DIRECTORIES = 'directories';
 /** The part of administration.ts. */
 const ADMINISTRATION = 'administration';
+/** The part of transaction-differences.ts. */
+const TRANSACTIONS = 'transactions';
 const isCi = process.env['CI'] === 'true';
 const dir = mkdtempSync(join(tmpdir(), 'millrace-interop-'));
 const table = new Table();
@@ -79,8 +83,9 @@ const isWanted = (name: string): boolean =>
 const wanted = clients.filter(({ name }) => isWanted(name));
 const wantsDirectories = isWanted(DIRECTORIES) && options.against === 'millrace';
 const wantsAdministration = isWanted(ADMINISTRATION) && options.against === 'millrace';
-if (wanted.length === 0 && !wantsDirectories && !wantsAdministration) {
-  const names = [...clients.map(({ name }) => name), DIRECTORIES, ADMINISTRATION];
+const wantsTransactions = isWanted(TRANSACTIONS) && options.against === 'millrace';
+if (wanted.length === 0 && !wantsDirectories && !wantsAdministration && !wantsTransactions) {
+  const names = [...clients.map(({ name }) => name), DIRECTORIES, ADMINISTRATION, TRANSACTIONS];
   throw new Error(`--only takes ${names.join(', ')}`);
 }
 if (kcat.missing() !== null) {
@@ -98,8 +103,7 @@ for (const client of wanted) {
 }
 
 if (wanted.length === 0) {
-  if (wantsDirectories) await directoriesBothWays();
-  if (wantsAdministration) await administrationSideBySide();
+  await besideKafka();
   finish();
 }
 
@@ -127,8 +131,7 @@ await check(server.name, 'clean end with exit code 0', async () => {
 // After a clean end, because Kafka's index files are longer than their entries until then.
 if (server.dataDir !== null) await dump(server.name, server.dataDir);
 if (server.name === 'millrace') await golden();
-if (wantsDirectories) await directoriesBothWays();
-if (wantsAdministration) await administrationSideBySide();
+await besideKafka();
 finish();
 
 function finish(): never {
@@ -263,18 +266,18 @@ async function golden(): Promise<void> {
   await dump('golden', copy);
 }
 
-/** Kafka's directories and ours, both ways: with the real Kafka of the Java client. */
-async function directoriesBothWays(): Promise<void> {
+/** What is compared with the real Kafka of the Java client. */
+async function besideKafka(): Promise<void> {
+  const parts = [
+    { name: DIRECTORIES, isWanted: wantsDirectories, run: directories },
+    { name: ADMINISTRATION, isWanted: wantsAdministration, run: administration },
+    { name: TRANSACTIONS, isWanted: wantsTransactions, run: transactionsBesideKafka },
+  ];
   const reason = clients.find(({ name }) => name === 'java')?.missing() ?? null;
-  if (reason === null) return directories({ dir: join(dir, DIRECTORIES), check });
-  table.check(DIRECTORIES, 'both ways', { kind: isCi ? 'fail' : 'skip', reason });
-}
-
-/** Administration, beside the real Kafka of the Java client. */
-async function administrationSideBySide(): Promise<void> {
-  const reason = clients.find(({ name }) => name === 'java')?.missing() ?? null;
-  if (reason === null) return administration({ dir: join(dir, ADMINISTRATION), check });
-  table.check(ADMINISTRATION, 'beside Kafka', { kind: isCi ? 'fail' : 'skip', reason });
+  for (const part of parts.filter((one) => one.isWanted)) {
+    if (reason === null) await part.run({ dir: join(dir, part.name), check });
+    else table.check(part.name, 'beside Kafka', { kind: isCi ? 'fail' : 'skip', reason });
+  }
 }
 
 async function cell(client: Client, task: string, run: () => Promise<void>): Promise<void> {
