@@ -4,6 +4,7 @@
  */
 
 import { assert } from './assert.js';
+import { TimerQueue } from './timer-queue.js';
 
 export interface Timer {
   /** Idempotent; after it the callback will not run. */
@@ -17,6 +18,16 @@ export interface Clock {
   monotonicMs(): number;
   /** Runs `callback` once after `delayMs`. Keeps the process alive only if `keepAlive`. */
   setTimer(delayMs: number, callback: () => void, keepAlive?: boolean): Timer;
+  /**
+   * As setTimer, for a check of how things are that comes again and again: a clock that is moved by days
+   * runs it less often than it says, and once more at the end. Not there: setTimer.
+   */
+  setCheckTimer?(delayMs: number, callback: () => void): Timer;
+}
+
+/** See Clock.setCheckTimer. */
+export function setCheckTimer(clock: Clock, delayMs: number, callback: () => void): Timer {
+  return clock.setCheckTimer?.(delayMs, callback) ?? clock.setTimer(delayMs, callback);
 }
 
 const TIMEOUT_MAX_MS = 2 ** 31 - 1;
@@ -43,8 +54,7 @@ export const systemClock: Clock = {
 export class ManualClock implements Clock {
   #nowMs: number;
   #monotonicMs = 0;
-  #sequence = 0;
-  #timers: { dueMs: number; sequence: number; callback: () => void }[] = [];
+  readonly #timers = new TimerQueue();
 
   constructor(nowMs = 1_700_000_000_000) {
     this.#nowMs = nowMs;
@@ -59,29 +69,33 @@ export class ManualClock implements Clock {
   }
 
   setTimer(delayMs: number, callback: () => void): Timer {
-    const timer = { dueMs: this.#monotonicMs + delayMs, sequence: this.#sequence++, callback };
-    this.#timers.push(timer);
-    return {
-      cancel: () => {
-        this.#timers = this.#timers.filter((other) => other !== timer);
-      },
-    };
+    const timer = this.#timers.add(this.#monotonicMs + delayMs, callback);
+    return { cancel: () => this.#timers.cancel(timer) };
+  }
+
+  /** When the next timer is due, on the monotonic clock; null: none waits. */
+  get nextDueMs(): number | null {
+    return this.#timers.nextDueMs;
   }
 
   /** Moves both clocks and runs what falls due, in order. */
   advance(ms: number): void {
     assert(ms >= 0, 'a monotonic clock does not go back');
     const endMs = this.#monotonicMs + ms;
-    for (;;) {
-      const due = this.#timers
-        .filter((timer) => timer.dueMs <= endMs)
-        .sort((a, b) => a.dueMs - b.dueMs || a.sequence - b.sequence)[0];
-      if (due === undefined) break;
-      this.#move(Math.max(due.dueMs, this.#monotonicMs));
-      this.#timers = this.#timers.filter((other) => other !== due);
-      due.callback();
-    }
+    while (this.runNext(endMs));
     this.#move(endMs);
+  }
+
+  /**
+   * Moves both clocks to the next timer that is due at `endMs` or before, and runs it. False: there is
+   * none, and the clocks stay.
+   */
+  runNext(endMs: number): boolean {
+    const dueMs = this.#timers.nextDueMs;
+    if (dueMs === null || dueMs > endMs) return false;
+    this.#move(Math.max(dueMs, this.#monotonicMs));
+    this.#timers.take()?.();
+    return true;
   }
 
   /** Moves the wall clock alone, forwards or back, as an administrator or NTP does. */
@@ -90,7 +104,7 @@ export class ManualClock implements Clock {
   }
 
   get timerCount(): number {
-    return this.#timers.length;
+    return this.#timers.count;
   }
 
   #move(monotonicMs: number): void {

@@ -15,6 +15,7 @@ export type TickPhase = 'append' | 'send';
 let armed = false;
 let appendQueue: (() => void)[] = [];
 let sendQueue: (() => void)[] = [];
+let yieldedCount = 0;
 
 /**
  * Runs `callback` once at the end of this tick in `phase`. The caller keeps its own "queued" flag;
@@ -27,6 +28,21 @@ export function atTickEnd(phase: TickPhase, callback: () => void): void {
     setImmediate(runAppends);
     setImmediate(runSends);
   }
+}
+
+/** Lets the event loop take a turn: what a long piece of work does between two steps. */
+export async function yieldToLoop(): Promise<void> {
+  yieldedCount++;
+  try {
+    await new Promise(setImmediate);
+  } finally {
+    yieldedCount--;
+  }
+}
+
+/** Nothing waits for the end of this tick, and no piece of work is between two of its steps. */
+export function isTickIdle(): boolean {
+  return !armed && yieldedCount === 0;
 }
 
 function runAppends(): void {

@@ -8,6 +8,7 @@
 
 import { MillraceError } from '../base/errors.js';
 import type { Logger } from '../base/logger.js';
+import { yieldToLoop } from '../base/tick.js';
 import type { PartitionLog } from '../log/partition-log.js';
 import {
   baseOffsetOf,
@@ -90,7 +91,7 @@ export async function replayLog(options: ReplayOptions): Promise<string | null> 
       if (next <= offset) return `nothing could be read at offset ${offset}`;
       offset = next;
       // A turn for everyone else between two reads.
-      await new Promise(setImmediate);
+      await yieldToLoop();
     }
     return null;
   } catch (error) {

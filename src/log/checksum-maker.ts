@@ -9,6 +9,7 @@
 
 import { join } from 'node:path';
 import type { Logger } from '../base/logger.js';
+import { yieldToLoop } from '../base/tick.js';
 import type { Env } from '../file/env.js';
 import { isOfflineError } from '../file/guarded-env.js';
 import { CHECKSUM_BLOCK_SIZE, encodeChecksums } from '../segment/checksums.js';
@@ -64,7 +65,7 @@ export class ChecksumMaker {
 
   async #run(): Promise<void> {
     // Appends of the tick come first.
-    await new Promise(setImmediate);
+    await yieldToLoop();
     for (let next = this.#waiting.shift(); next !== undefined; next = this.#waiting.shift()) {
       try {
         await this.#make(next);

@@ -13,11 +13,11 @@
  * so that no acknowledged offset is given out twice, and a batch without records fills the hole.
  */
 
-import { setImmediate as yieldToLoop } from 'node:timers/promises';
 import { assert } from '../base/assert.js';
 import type { Clock } from '../base/clock.js';
 import type { Logger } from '../base/logger.js';
 import { offset as asOffset, type Offset } from '../base/offset.js';
+import { yieldToLoop } from '../base/tick.js';
 import type { Env } from '../file/env.js';
 import type { AbortedEntry } from '../index/transaction-index.js';
 import { placeholderBatch } from '../record/batch-filter.js';

@@ -12,14 +12,14 @@
  */
 
 import { join } from 'node:path';
-import { setImmediate as yieldToLoop } from 'node:timers/promises';
 import { assert } from '../base/assert.js';
-import type { Clock, Timer } from '../base/clock.js';
+import { type Clock, setCheckTimer, type Timer } from '../base/clock.js';
 import { MillraceError } from '../base/errors.js';
 import { type Logger, silentLogger } from '../base/logger.js';
 import { Mutex } from '../base/mutex.js';
 import { OFFSET_ZERO } from '../base/offset.js';
 import type { Random } from '../base/random.js';
+import { yieldToLoop } from '../base/tick.js';
 import type { Env } from '../file/env.js';
 import { isOfflineError, offlineError } from '../file/guarded-env.js';
 import { CheckpointWriter, type OpenLog } from './checkpoint-writer.js';
@@ -537,7 +537,7 @@ export class LogManager implements AsyncDisposable {
   /** Runs `task` again and again, an interval after it ended. */
   #every(intervalMs: number, task: () => Promise<unknown>): void {
     if (this.#closing !== null) return;
-    const timer = this.#options.clock.setTimer(intervalMs, () => {
+    const timer = setCheckTimer(this.#options.clock, intervalMs, () => {
       this.#timers.delete(timer);
       task()
         .catch((error: unknown) => {

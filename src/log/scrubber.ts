@@ -10,9 +10,10 @@
  * then on. It repairs nothing.
  */
 
-import type { Clock, Timer } from '../base/clock.js';
+import { type Clock, setCheckTimer, type Timer } from '../base/clock.js';
 import { MillraceError } from '../base/errors.js';
 import type { Logger } from '../base/logger.js';
+import { yieldToLoop } from '../base/tick.js';
 import type { Env } from '../file/env.js';
 import type { Segment } from '../segment/segment.js';
 import { isSound, verifyLogFile, writeChecksums } from '../segment/verify-log-file.js';
@@ -73,7 +74,7 @@ export class Scrubber {
 
   start(): void {
     if (this.#closed) return;
-    this.#timer = this.#options.clock.setTimer(INTERVAL_MS, () => {
+    this.#timer = setCheckTimer(this.#options.clock, INTERVAL_MS, () => {
       this.#timer = null;
       void this.run().finally(() => this.start());
     });
@@ -162,7 +163,7 @@ export class Scrubber {
 
   /** At least a turn of the event loop. */
   #pause(delayMs: number): Promise<unknown> {
-    if (delayMs < 1 || this.#closed) return new Promise(setImmediate);
+    if (delayMs < 1 || this.#closed) return yieldToLoop();
     return new Promise<void>((resolve) => {
       const timer = this.#options.clock.setTimer(delayMs, () => this.#wake?.());
       this.#wake = () => {

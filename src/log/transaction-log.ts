@@ -18,6 +18,7 @@ import { assert } from '../base/assert.js';
 import { MillraceError } from '../base/errors.js';
 import type { Logger } from '../base/logger.js';
 import type { Offset } from '../base/offset.js';
+import { yieldToLoop } from '../base/tick.js';
 import type { Env } from '../file/env.js';
 import { type AbortedEntry, TransactionIndex } from '../index/transaction-index.js';
 import {
@@ -257,7 +258,7 @@ export class TransactionLog {
       const { baseOffset } = segment;
       if (baseOffset >= endOffset || this.#indexes.has(baseOffset)) continue;
       const rebuild = this.#rebuild(segment);
-      while (rebuild.next().done !== true) await new Promise(setImmediate);
+      while (rebuild.next().done !== true) await yieldToLoop();
       this.sealed(baseOffset);
     }
   }

@@ -11,9 +11,9 @@
  * touched by then it is in doubt, and is not read either.
  */
 
-import { setImmediate as yieldToLoop } from 'node:timers/promises';
 import { assert } from '../base/assert.js';
 import type { Offset } from '../base/offset.js';
+import { yieldToLoop } from '../base/tick.js';
 import type { Env } from '../file/env.js';
 import { WALK_ATTRIBUTES, WALK_BASE_OFFSET, WALK_LAST_OFFSET_DELTA } from '../record/batch-walk.js';
 import { CONTROL_BIT } from '../record/layout.js';

@@ -5,6 +5,7 @@
  */
 
 import type { Offset } from '../base/offset.js';
+import { yieldToLoop } from '../base/tick.js';
 import type { EnvFile } from '../file/env.js';
 import type { OffsetIndex } from '../index/offset-index.js';
 import type { TimeIndex } from '../index/time-index.js';
@@ -67,7 +68,7 @@ export class BatchLocator {
     for (let count = 1; this.advance(cursor); count++) {
       largest = Math.max(largest, cursor.maxTimestamp);
       if (count % WALK_TURN_COUNT > 0) continue;
-      await new Promise(setImmediate);
+      await yieldToLoop();
       onTurn();
     }
     return cursor.malformed ? null : largest;

@@ -12,6 +12,7 @@
  */
 
 import type { Offset } from '../base/offset.js';
+import { yieldToLoop } from '../base/tick.js';
 import type { Env, EnvFile } from '../file/env.js';
 import { OffsetIndex } from '../index/offset-index.js';
 import { TimeIndex } from '../index/time-index.js';
@@ -94,7 +95,7 @@ export function checkSegment(options: CheckOptions): CheckResult {
 /** Runs a check that lets others have a turn, or what `turn` does, after every run of batches. */
 export async function checkSegmentInTurns(
   options: CheckOptions,
-  turn: () => unknown = () => new Promise(setImmediate),
+  turn: () => unknown = () => yieldToLoop(),
 ): Promise<CheckResult> {
   const check = new SegmentCheck(options);
   while (check.step()) await turn();

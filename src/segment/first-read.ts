@@ -15,6 +15,7 @@ import { assert } from '../base/assert.js';
 import type { Clock } from '../base/clock.js';
 import { MillraceError } from '../base/errors.js';
 import { Semaphore } from '../base/semaphore.js';
+import { yieldToLoop } from '../base/tick.js';
 import type { Env, EnvFile } from '../file/env.js';
 import { lengthOf } from '../record/batch-view.js';
 import {
@@ -412,7 +413,7 @@ async function readLater(
   if (file.preadLater !== undefined) {
     return (await file.preadLater(bytes, 0, size, position)) < size ? null : bytes;
   }
-  await new Promise(setImmediate);
+  await yieldToLoop();
   return file.pread(bytes, 0, size, position) < size ? null : bytes;
 }
 

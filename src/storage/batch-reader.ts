@@ -11,6 +11,7 @@
 
 import { MillraceError } from '../base/errors.js';
 import type { Offset } from '../base/offset.js';
+import { yieldToLoop } from '../base/tick.js';
 import type { PartitionLog } from '../log/partition-log.js';
 import type { IsolationLevel, ReadFailure } from '../log/results.js';
 import { CONTROL_BIT, TRANSACTIONAL_BIT } from '../record/layout.js';
@@ -171,7 +172,7 @@ export class BatchReader implements AsyncIterableIterator<StoredBatch, undefined
   async #goOn(): Promise<Step> {
     try {
       while (!this.#closed) {
-        if (this.#windowCount > 0) await new Promise(setImmediate);
+        if (this.#windowCount > 0) await yieldToLoop();
         this.#options.signal?.throwIfAborted();
         if (this.#closed) break;
         const loaded = this.#loadWindow(true);

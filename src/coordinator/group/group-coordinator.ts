@@ -12,7 +12,7 @@
  * marker of a transaction is in a partition of the offsets topic.
  */
 
-import type { Clock, Timer } from '../../base/clock.js';
+import { type Clock, setCheckTimer, type Timer } from '../../base/clock.js';
 import type { Logger } from '../../base/logger.js';
 import type { Random } from '../../base/random.js';
 import type { ErrorName } from '../../protocol/error-codes.js';
@@ -575,7 +575,7 @@ export class GroupCoordinator {
 
   #armExpiry(): void {
     const { clock, settings } = this.#options;
-    this.#expiryTimer = clock.setTimer(settings.retentionCheckIntervalMs, () => {
+    this.#expiryTimer = setCheckTimer(clock, settings.retentionCheckIntervalMs, () => {
       void this.expire().then(() => {
         if (!this.#closed) this.#armExpiry();
       });

@@ -15,7 +15,7 @@
  * an I/O error) counts at the next start if it got there, as an answer that a client did not hear.
  */
 
-import type { Clock, Timer } from '../../base/clock.js';
+import { type Clock, setCheckTimer, type Timer } from '../../base/clock.js';
 import { MillraceError } from '../../base/errors.js';
 import type { Logger } from '../../base/logger.js';
 import type { ReplayedRecord, StateReplay, StateTopic } from '../state-topic.js';
@@ -463,7 +463,7 @@ export class TransactionCoordinator {
   }
 
   #repeat(intervalMs: number, task: () => void): void {
-    const timer = this.#options.clock.setTimer(intervalMs, () => {
+    const timer = setCheckTimer(this.#options.clock, intervalMs, () => {
       this.#timers.delete(timer);
       if (this.#closed) return;
       task();

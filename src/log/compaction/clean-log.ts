@@ -14,9 +14,9 @@
  * `check` may throw, and the pass ends there.
  */
 
-import { setImmediate as yieldToLoop } from 'node:timers/promises';
 import { MillraceError } from '../../base/errors.js';
 import { offset as asOffset, type Offset } from '../../base/offset.js';
+import { yieldToLoop } from '../../base/tick.js';
 import type { Env } from '../../file/env.js';
 import { emptyBatch, filterBatch } from '../../record/batch-filter.js';
 import {
