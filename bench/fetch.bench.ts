@@ -1,0 +1,166 @@
+/**
+ * Bulk fetch: 1 MiB a request over the Kafka protocol, against an epoll loop in C that sends the same
+ * segment file by sendfile(2) without a protocol, with the same client and congestion control.
+ *
+ * The client of `trunc` throws bytes away in the kernel, so that the server is the limit; that of `copy`
+ * reads them. CPU is that of the server alone.
+ */
+
+import { type ChildProcess, fork } from 'node:child_process';
+import { once } from 'node:events';
+import { createReadStream } from 'node:fs';
+import { createServer, type Socket } from 'node:net';
+import { join } from 'node:path';
+import { native } from '#src/native/binding.js';
+import { batchOfSize, type FilledLog, fetchLog, fillLog } from './harness/broker-log.js';
+import { CServer, runC } from './harness/c-programs.js';
+import { Millrace } from './harness/millrace.js';
+import { logFiles, warmFile } from './harness/page-cache.js';
+import { cpuSeconds, rssMib } from './harness/processes.js';
+import type { Case, Measurement, OpenSuite, Suite } from './harness/suite.js';
+
+const BATCHES_PER_FETCH = 16;
+const SERVE_PIPE = 'serve-pipe';
+
+if (process.argv[2] === SERVE_PIPE) servePipe(process.argv[3] ?? '');
+
+interface Server {
+  readonly pid: number;
+  readonly port: number;
+}
+
+export const suite: Suite = {
+  name: 'fetch',
+  title: 'Bulk fetch',
+  question: 'How near is a fetch of 1 MiB to sendfile(2) in C, and how far from what Node does?',
+  parameters: {
+    mib: { default: '1024', doc: 'size of the log' },
+    depth: { default: '2', doc: 'requests in flight' },
+  },
+  targets: [
+    { id: 'F1', case: 'millrace, trunc', atLeast: 0.95 },
+    { id: 'F1', case: 'millrace, copy', atLeast: 0.95 },
+    { id: 'F2', case: 'millrace, trunc', figure: 'cpuSecondsPerGb', atMost: 1.1 },
+    {
+      ...{ id: 'F3', case: 'millrace, copy', figure: 'cpuSecondsPerGb' },
+      ...{ against: 'millrace without the addon, copy', atMost: 1 / 3 },
+    },
+    {
+      ...{ id: 'F3', case: 'millrace, copy', figure: 'cpuSecondsPerGb' },
+      ...{ against: 'createReadStream.pipe, copy', atMost: 1 / 8 },
+    },
+  ],
+  async open(context): Promise<OpenSuite> {
+    const batch = batchOfSize(64 << 10);
+    const size = BATCHES_PER_FETCH * batch.bytes.length;
+    const requests = Math.floor((context.number('mib') << 20) / size);
+    const dataDir = join(context.dir, 'data');
+    const log: FilledLog = {
+      ...{ topic: 'bulk', partitions: 1, batch },
+      batchesEach: requests * BATCHES_PER_FETCH,
+    };
+    // Written by one broker; each of the others has the directory to itself while it runs.
+    const writer = await Millrace.start({ dataDir });
+    await fillLog(writer.port, context.dir, {
+      ...log,
+      configs: { 'segment.bytes': String(2 ** 31 - 1) },
+    });
+    await writer.stop();
+    const [segment = ''] = logFiles(dataDir).filter((path) => path.includes('bulk-0'));
+    const depth = context.number('depth');
+
+    const run = async (
+      server: Server,
+      fetch: () => Promise<{ seconds: number; bytes: number }>,
+    ): Promise<Measurement> => {
+      warmFile(segment);
+      const before = cpuSeconds(server.pid);
+      const { seconds, bytes } = await fetch();
+      const gb = bytes / 1e9;
+      return {
+        value: gb / seconds,
+        cpuSecondsPerGb: (cpuSeconds(server.pid) - before) / gb,
+        rssMib: rssMib(server.pid),
+      };
+    };
+    const cases: Case[] = [];
+    for (const kind of ['trunc', 'copy'] as const) {
+      const plain = (server: Server) => () =>
+        runC('fetch_client', {
+          ...{ port: server.port, requests, depth, kind },
+          ...{ max_bytes: size, file_bytes: requests * size },
+        });
+      const kafka = (server: Server) => () =>
+        fetchLog(server.port, log, { requests, batchesEach: BATCHES_PER_FETCH, depth, kind });
+      const shape = { unit: 'GB/s', better: 'higher' } as const;
+      const baseline = `C sendfile, ${kind}`;
+      cases.push({
+        ...{ name: baseline, ...shape },
+        async run() {
+          const server = await CServer.start('file_server', { file: segment });
+          try {
+            return await run(server, plain(server));
+          } finally {
+            await server.stop();
+          }
+        },
+      });
+      const broker = (name: string, env: Record<string, string>): Case => ({
+        ...{ name, ...shape, baseline },
+        async run() {
+          const server = await Millrace.start({ dataDir, env });
+          try {
+            // The first pass warms the code, as a broker is that has run for a second.
+            await kafka(server)();
+            return await run(server, kafka(server));
+          } finally {
+            await server.stop();
+          }
+        },
+      });
+      if (native !== null) cases.push(broker(`millrace, ${kind}`, {}));
+      cases.push(broker(`millrace without the addon, ${kind}`, { MILLRACE_NATIVE: '0' }));
+      cases.push({
+        ...{ name: `createReadStream.pipe, ${kind}`, ...shape, baseline },
+        async run() {
+          const server = await startPipe(segment);
+          try {
+            const words = { port: server.port, requests: 1, kind, max_bytes: requests * size };
+            return await run(server, () => runC('fetch_client', words));
+          } finally {
+            server.child.disconnect();
+            await once(server.child, 'exit');
+          }
+        },
+      });
+    }
+    return { cases };
+  },
+};
+
+async function startPipe(path: string): Promise<Server & { child: ChildProcess }> {
+  const child = fork(import.meta.filename, [SERVE_PIPE, path]);
+  const [port] = (await once(child, 'message')) as [number];
+  return { child, pid: child.pid as number, port };
+}
+
+/** What one writes without any of this; but the congestion control is made the same. */
+function servePipe(path: string): void {
+  const server = createServer((socket: Socket) => {
+    socket.on('error', () => {});
+    socket.once('data', (request: Buffer) => {
+      const length = request.readUInt32BE(12);
+      const head = Buffer.alloc(4);
+      head.writeUInt32BE(length);
+      socket.write(head);
+      createReadStream(path, { end: length - 1 }).pipe(socket);
+    });
+  });
+  server.listen(0, '127.0.0.1', () => {
+    const { fd } = (server as unknown as { _handle: { fd: number } })._handle;
+    native?.setCongestion(fd, 'cubic');
+    const address = server.address();
+    process.send?.(typeof address === 'object' && address !== null ? address.port : 0);
+  });
+  process.once('disconnect', () => process.exit(0));
+}
