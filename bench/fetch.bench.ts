@@ -13,11 +13,11 @@ import { createServer, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { native } from '#src/native/binding.js';
 import { batchOfSize, type FilledLog, fetchLog, fillLog } from './harness/broker-log.js';
-import { CServer, runC } from './harness/c-programs.js';
+import { type ClientResult, CServer, runC } from './harness/c-programs.js';
 import { Millrace } from './harness/millrace.js';
 import { logFiles, warmFile } from './harness/page-cache.js';
 import { cpuSeconds, rssMib } from './harness/processes.js';
-import type { Case, Measurement, OpenSuite, Suite } from './harness/suite.js';
+import type { Case, OpenSuite, Suite } from './harness/suite.js';
 
 const BATCHES_PER_FETCH = 16;
 const SERVE_PIPE = 'serve-pipe';
@@ -54,87 +54,81 @@ export const suite: Suite = {
     const batch = batchOfSize(64 << 10);
     const size = BATCHES_PER_FETCH * batch.bytes.length;
     const requests = Math.floor((context.number('mib') << 20) / size);
-    const dataDir = join(context.dir, 'data');
     const log: FilledLog = {
       ...{ topic: 'bulk', partitions: 1, batch },
       batchesEach: requests * BATCHES_PER_FETCH,
     };
-    // Written by one broker; each of the others has the directory to itself while it runs.
-    const writer = await Millrace.start({ dataDir });
-    await fillLog(writer.port, context.dir, {
-      ...log,
-      configs: { 'segment.bytes': String(2 ** 31 - 1) },
+    const configs = { 'segment.bytes': String(2 ** 31 - 1) };
+    const dirs = { addon: join(context.dir, 'addon'), portable: join(context.dir, 'portable') };
+    const ours = await Millrace.start({ dataDir: dirs.addon });
+    const portable = await Millrace.start({
+      dataDir: dirs.portable,
+      env: { MILLRACE_NATIVE: '0' },
     });
-    await writer.stop();
-    const [segment = ''] = logFiles(dataDir).filter((path) => path.includes('bulk-0'));
+    for (const broker of [ours, portable]) {
+      await fillLog(broker.port, context.dir, { ...log, configs });
+    }
+    const [segment = ''] = logFiles(dirs.addon).filter((path) => path.includes('bulk-0'));
+    const [copied = ''] = logFiles(dirs.portable).filter((path) => path.includes('bulk-0'));
+    const plain = await CServer.start('file_server', { file: segment });
+    const pipe = await startPipe(segment);
     const depth = context.number('depth');
 
-    const run = async (
+    const measured = (
+      name: string,
       server: Server,
-      fetch: () => Promise<{ seconds: number; bytes: number }>,
-    ): Promise<Measurement> => {
-      warmFile(segment);
-      const before = cpuSeconds(server.pid);
-      const { seconds, bytes } = await fetch();
-      const gb = bytes / 1e9;
-      return {
-        value: gb / seconds,
-        cpuSecondsPerGb: (cpuSeconds(server.pid) - before) / gb,
-        rssMib: rssMib(server.pid),
-      };
-    };
+      file: string,
+      fetch: () => Promise<ClientResult>,
+    ): Case => ({
+      ...{ name, unit: 'GB/s', better: 'higher' },
+      async run() {
+        warmFile(file);
+        const before = cpuSeconds(server.pid);
+        const { seconds, bytes, cpuSeconds: clientSeconds } = await fetch();
+        const gb = bytes / 1e9;
+        return {
+          value: gb / seconds,
+          cpuSecondsPerGb: (cpuSeconds(server.pid) - before) / gb,
+          rssMib: rssMib(server.pid),
+          more: { clientCpuSecondsPerGb: clientSeconds / gb },
+        };
+      },
+    });
     const cases: Case[] = [];
     for (const kind of ['trunc', 'copy'] as const) {
-      const plain = (server: Server) => () =>
-        runC('fetch_client', {
-          ...{ port: server.port, requests, depth, kind },
-          ...{ max_bytes: size, file_bytes: requests * size },
-        });
-      const kafka = (server: Server) => () =>
-        fetchLog(server.port, log, { requests, batchesEach: BATCHES_PER_FETCH, depth, kind });
-      const shape = { unit: 'GB/s', better: 'higher' } as const;
       const baseline = `C sendfile, ${kind}`;
+      const words = { port: plain.port, requests, depth, kind };
+      const sizes = { max_bytes: size, file_bytes: requests * size };
+      cases.push(
+        measured(baseline, plain, segment, () => runC('fetch_client', { ...words, ...sizes })),
+      );
+      const load = { requests, batchesEach: BATCHES_PER_FETCH, depth, kind };
+      const brokers: [string, Millrace, string][] = [
+        [`millrace, ${kind}`, ours, segment],
+        [`millrace without the addon, ${kind}`, portable, copied],
+      ];
+      if (native === null) brokers.shift();
+      for (const [name, broker, file] of brokers) {
+        const fetch = () => fetchLog(broker.port, log, load);
+        cases.push({ ...measured(name, broker, file, fetch), baseline });
+      }
+      const whole = { port: pipe.port, requests: 1, kind, max_bytes: requests * size };
+      const name = `createReadStream.pipe, ${kind}`;
       cases.push({
-        ...{ name: baseline, ...shape },
-        async run() {
-          const server = await CServer.start('file_server', { file: segment });
-          try {
-            return await run(server, plain(server));
-          } finally {
-            await server.stop();
-          }
-        },
-      });
-      const broker = (name: string, env: Record<string, string>): Case => ({
-        ...{ name, ...shape, baseline },
-        async run() {
-          const server = await Millrace.start({ dataDir, env });
-          try {
-            // The first pass warms the code, as a broker is that has run for a second.
-            await kafka(server)();
-            return await run(server, kafka(server));
-          } finally {
-            await server.stop();
-          }
-        },
-      });
-      if (native !== null) cases.push(broker(`millrace, ${kind}`, {}));
-      cases.push(broker(`millrace without the addon, ${kind}`, { MILLRACE_NATIVE: '0' }));
-      cases.push({
-        ...{ name: `createReadStream.pipe, ${kind}`, ...shape, baseline },
-        async run() {
-          const server = await startPipe(segment);
-          try {
-            const words = { port: server.port, requests: 1, kind, max_bytes: requests * size };
-            return await run(server, () => runC('fetch_client', words));
-          } finally {
-            server.child.disconnect();
-            await once(server.child, 'exit');
-          }
-        },
+        ...measured(name, pipe, segment, () => runC('fetch_client', whole)),
+        baseline,
       });
     }
-    return { cases };
+    return {
+      cases,
+      async close() {
+        await ours.stop();
+        await portable.stop();
+        await plain.stop();
+        pipe.child.disconnect();
+        await once(pipe.child, 'exit');
+      },
+    };
   },
 };
 

@@ -5,6 +5,7 @@ import { connect, type Socket } from 'node:net';
 import type { Chunk } from '#src/base/chunk.js';
 import { encodeRequest } from '#src/protocol/codec.js';
 import { createTopics } from '#src/protocol/messages/19-create-topics.js';
+import { deleteTopics } from '#src/protocol/messages/20-delete-topics.js';
 
 export class WireClient {
   readonly #socket: Socket;
@@ -78,6 +79,19 @@ export async function createTopic(
     );
     const error = frame.readInt16BE(4 + 4 + 4 + 2 + name.length);
     if (error !== 0) throw new Error(`topic ${name} was not created: error code ${error}`);
+  } finally {
+    client.close();
+  }
+}
+
+export async function deleteTopic(port: number, name: string): Promise<void> {
+  const client = await WireClient.connect(port);
+  try {
+    const frame = await client.exchange(
+      encodeRequest(deleteTopics, 3, 1, 'bench', { topicNames: [name], timeoutMs: 30_000 }),
+    );
+    const error = frame.readInt16BE(4 + 4 + 4 + 2 + name.length);
+    if (error !== 0) throw new Error(`topic ${name} was not deleted: error code ${error}`);
   } finally {
     client.close();
   }

@@ -4,7 +4,7 @@
 //   sink file=PATH mode=stream   CRC and one pwrite for each full 1 MiB, no answers
 //   sink file=PATH mode=frames   be32 size and bytes: CRC and pwrite per frame, 12 bytes of answer each
 //
-// Each connection starts the file anew. Prints its port; ends with its standard input.
+// The file is emptied when a connection ends, so that the next finds no pages to free. Prints its port; ends with its standard input.
 #include "../../native/crc32c.h"
 #include "common.h"
 
@@ -72,8 +72,6 @@ int main(int argc, char** argv) {
         set_no_delay(accepted);
         connections[accepted] = static_cast<connection*>(malloc(sizeof(connection)));
         connections[accepted]->have = 0;
-        if (ftruncate(file, 0) != 0) die("ftruncate");
-        end = 0;
         event.data.fd = accepted;
         epoll_ctl(loop, EPOLL_CTL_ADD, accepted, &event);
         continue;
@@ -91,6 +89,8 @@ int main(int argc, char** argv) {
       if (got == 0 || (got < 0 && errno != EAGAIN)) {
         close(fd);
         free(c);
+        if (ftruncate(file, 0) != 0) die("ftruncate");
+        end = 0;
       }
     }
   }

@@ -1,0 +1,75 @@
+/**
+ * Small fetches, one batch of 4 KiB each: the broker against an epoll loop in C that answers 4 KiB from
+ * memory with one send and speaks no protocol. One request in flight on each of 16 connections, and 16
+ * in flight on each of 4. The client is the same program, and is half the work of the machine.
+ */
+
+import { join } from 'node:path';
+import { fetchLog, fillLog, makeBatch } from './harness/broker-log.js';
+import { type ClientResult, CServer, runC } from './harness/c-programs.js';
+import { Millrace } from './harness/millrace.js';
+import { warmLogs } from './harness/page-cache.js';
+import { cpuSeconds, rssMib } from './harness/processes.js';
+import type { Case, OpenSuite, Suite } from './harness/suite.js';
+
+const LOADS = { '16 x 1': { connections: 16, depth: 1 }, '4 x 16': { connections: 4, depth: 16 } };
+
+export const suite: Suite = {
+  name: 'small-fetch',
+  title: 'Small fetches',
+  question: 'What does a fetch of 4 KiB cost against a C loop without a protocol?',
+  parameters: { requests: { default: '60000', doc: 'requests a run' } },
+  targets: [
+    { id: 'F5', case: 'millrace, 16 x 1', atLeast: 0.8 },
+    { id: 'F5 pipelined', case: 'millrace, 4 x 16', atLeast: 0.8 },
+  ],
+  async open(context): Promise<OpenSuite> {
+    // 61 bytes of head, 10 of the record's own: 4 KiB in all.
+    const batch = makeBatch(1, 4096 - 61 - 12);
+    const dataDir = join(context.dir, 'data');
+    const broker = await Millrace.start({ dataDir });
+    const log = await fillLog(broker.port, context.dir, {
+      ...{ topic: 'small', partitions: 1, batch, batchesEach: 16_384 },
+    });
+    const plain = await CServer.start('file_server', { memory: batch.bytes.length });
+    const requests = context.number('requests');
+
+    const measured = (
+      name: string,
+      server: Millrace | CServer,
+      fetch: () => Promise<ClientResult>,
+    ): Case => ({
+      ...{ name, unit: 'requests/s', better: 'higher' },
+      async run() {
+        warmLogs(dataDir);
+        const before = cpuSeconds(server.pid);
+        const { seconds, cpuSeconds: clientSeconds } = await fetch();
+        const used = cpuSeconds(server.pid) - before;
+        return {
+          value: requests / seconds,
+          rssMib: rssMib(server.pid),
+          more: {
+            cpuMicrosPerRequest: (used * 1e6) / requests,
+            clientMicrosPerRequest: (clientSeconds * 1e6) / requests,
+          },
+        };
+      },
+    });
+    const cases = Object.entries(LOADS).flatMap(([label, load]) => {
+      const baseline = `C epoll, ${label}`;
+      const words = { port: plain.port, requests, max_bytes: batch.bytes.length };
+      const own = () => fetchLog(broker.port, log, { requests, batchesEach: 1, ...load });
+      return [
+        measured(baseline, plain, () => runC('fetch_client', { ...words, ...load })),
+        { ...measured(`millrace, ${label}`, broker, own), baseline },
+      ];
+    });
+    return {
+      cases,
+      async close() {
+        await broker.stop();
+        await plain.stop();
+      },
+    };
+  },
+};
