@@ -28,6 +28,8 @@ export type OpenMode = 'read' | 'update' | 'create' | 'create-new';
 export interface FileStat {
   readonly size: number;
   readonly modifiedMs: number;
+  /** Of files that are there at one time no two have the same. */
+  readonly inode: number;
   readonly directory: boolean;
 }
 
@@ -110,7 +112,8 @@ export const systemEnv: Env = {
   stat(path) {
     const stat = run('stat', path, () => fs.statSync(path, { throwIfNoEntry: false }));
     if (stat === undefined) return null;
-    return { size: stat.size, modifiedMs: stat.mtimeMs, directory: stat.isDirectory() };
+    const { size, mtimeMs: modifiedMs, ino: inode } = stat;
+    return { size, modifiedMs, inode, directory: stat.isDirectory() };
   },
   exists: (path) => systemEnv.stat(path) !== null,
   async syncDir(path) {

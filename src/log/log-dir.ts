@@ -37,6 +37,7 @@ import {
   parseOffsetCheckpoint,
   RECOVERY_POINT_FILE,
 } from './checkpoints.js';
+import { KeptFile } from './kept-file.js';
 import {
   formatMetaProperties,
   META_PROPERTIES_FILE,
@@ -71,6 +72,8 @@ export class LogDir implements EnvGuard {
   readonly #logger: Logger;
   readonly #lock: DirLock;
   readonly #writing = new Mutex();
+  /** By name. */
+  readonly #kept = new Map<string, KeptFile>();
   #meta: MetaProperties | null;
   /** As in the clean-shutdown marker that was taken, -1 if none. */
   #brokerEpoch = -1;
@@ -165,11 +168,15 @@ export class LogDir implements EnvGuard {
     this.#meta = meta;
   }
 
-  /** Takes the clean-shutdown marker away, durably; answers whether it was there. */
+  /**
+   * Takes the clean-shutdown marker away, durably; answers whether it was there. The directory is ours by
+   * now, so files that are damaged are written anew.
+   */
   async takeCleanMarker(): Promise<boolean> {
+    for (const file of this.#kept.values()) file.settle();
     const path = join(this.path, CLEAN_SHUTDOWN_FILE);
     if (!this.env.exists(path)) return false;
-    this.#brokerEpoch = parseCleanShutdown(this.#read(CLEAN_SHUTDOWN_FILE) ?? '');
+    this.#brokerEpoch = parseCleanShutdown(this.#readText(CLEAN_SHUTDOWN_FILE) ?? '');
     this.env.unlink(path);
     await this.env.syncDir(this.path);
     return true;
@@ -180,7 +187,8 @@ export class LogDir implements EnvGuard {
    * controller, which compares the epoch with its own, has no election to hold for it.
    */
   leaveCleanMarker(): Promise<void> {
-    return this.#write(CLEAN_SHUTDOWN_FILE, formatCleanShutdown(this.#brokerEpoch));
+    const text = formatCleanShutdown(this.#brokerEpoch);
+    return this.env.writeFileAtomic(join(this.path, CLEAN_SHUTDOWN_FILE), Buffer.from(text));
   }
 
   /** Live partition directories, in no particular order. */
@@ -238,7 +246,7 @@ export class LogDir implements EnvGuard {
   }
 
   #write(name: string, text: string): Promise<void> {
-    return this.env.writeFileAtomic(join(this.path, name), Buffer.from(text));
+    return this.#keptFile(name).write(Buffer.from(text));
   }
 
   #readCheckpoint(name: string): OffsetCheckpoint {
@@ -251,13 +259,28 @@ export class LogDir implements EnvGuard {
     return offsets ?? new Map<string, Offset>();
   }
 
+  #keptFile(name: string): KeptFile {
+    let file = this.#kept.get(name);
+    if (file === undefined) {
+      file = new KeptFile({ env: this.env, logger: this.#logger, path: join(this.path, name) });
+      this.#kept.set(name, file);
+    }
+    return file;
+  }
+
   #read(name: string): string | null {
+    const file = this.#keptFile(name);
+    const bytes = file.read();
+    this.#checkpointsUnread ||= file.unread;
+    return bytes?.toString('utf8') ?? null;
+  }
+
+  #readText(name: string): string | null {
     const path = join(this.path, name);
     try {
       return this.env.exists(path) ? this.env.readFile(path).toString('utf8') : null;
     } catch (error) {
       this.#logger.warn('file not read', { path, reason: String(error) });
-      this.#checkpointsUnread = true;
       return null;
     }
   }

@@ -17,6 +17,7 @@ import {
   parseLeaderEpochs,
   parsePartitionMetadata,
 } from './checkpoints.js';
+import { KeptFile } from './kept-file.js';
 import type { EpochEntry } from './leader-epoch-cache.js';
 import { decodeProducerSnapshot } from './producer-snapshot.js';
 import type { ProducerEntry } from './producer-state.js';
@@ -32,6 +33,8 @@ export class LogFiles {
   readonly #env: Env;
   readonly #logger: Logger;
   readonly #dir: string;
+  readonly #epochFile: KeptFile;
+  readonly #topicIdFile: KeptFile;
   /** Epochs that wait to be written, and the writing of them. */
   #epochs: readonly EpochEntry[] | null = null;
   #epochWriter: Promise<void> | null = null;
@@ -41,6 +44,8 @@ export class LogFiles {
     this.#env = env;
     this.#logger = logger;
     this.#dir = dir;
+    this.#epochFile = new KeptFile({ env, logger, path: join(dir, LEADER_EPOCH_FILE) });
+    this.#topicIdFile = new KeptFile({ env, logger, path: join(dir, PARTITION_METADATA_FILE) });
   }
 
   pathOf(baseOffset: Offset, kind: FileKind): string {
@@ -87,9 +92,15 @@ export class LogFiles {
     this.remove(formatFileName(offset, 'snapshot'));
   }
 
+  /** What `readEpochs` answered is what was written here last, for sure. */
+  get epochsVerified(): boolean {
+    return this.#epochFile.verified;
+  }
+
   /** Null: missing or corrupt. */
   readEpochs(): readonly EpochEntry[] | null {
-    const bytes = this.#read(join(this.#dir, LEADER_EPOCH_FILE));
+    const bytes = this.#epochFile.read();
+    this.#epochFile.settle();
     if (bytes === null) return null;
     const entries = parseLeaderEpochs(bytes.toString('utf8'));
     if (entries === null) this.#logger.warn('leader epoch checkpoint ignored', { dir: this.#dir });
@@ -116,7 +127,7 @@ export class LogFiles {
       while (this.#epochs !== null) {
         const bytes = Buffer.from(formatLeaderEpochs(this.#epochs));
         this.#epochs = null;
-        await this.#env.writeFileAtomic(join(this.#dir, LEADER_EPOCH_FILE), bytes);
+        await this.#epochFile.write(bytes);
         this.#epochsStale = false;
       }
     } catch (error) {
@@ -129,13 +140,13 @@ export class LogFiles {
   }
 
   readTopicId(): string | null {
-    const bytes = this.#read(join(this.#dir, PARTITION_METADATA_FILE));
+    const bytes = this.#topicIdFile.read();
+    this.#topicIdFile.settle();
     return bytes === null ? null : parsePartitionMetadata(bytes.toString('utf8'));
   }
 
   writeTopicId(topicId: string): Promise<void> {
-    const bytes = Buffer.from(formatPartitionMetadata(topicId));
-    return this.#env.writeFileAtomic(join(this.#dir, PARTITION_METADATA_FILE), bytes);
+    return this.#topicIdFile.write(Buffer.from(formatPartitionMetadata(topicId)));
   }
 
   /** Removes a file of the directory; one that cannot be removed is only reported. */

@@ -13,8 +13,9 @@
 import { EventEmitter } from 'node:events';
 import { basename, dirname, join, resolve } from 'node:path';
 import type { MillraceError } from '../base/errors.js';
+import { silentLogger } from '../base/logger.js';
 import { randomUuid } from '../base/uuid.js';
-import type { Env } from '../file/env.js';
+import { KeptFile } from '../log/kept-file.js';
 import { LogManager } from '../log/log-manager.js';
 import { META_PROPERTIES_FILE, parseMetaProperties } from '../log/meta-properties.js';
 import { formatPartitionDir, type PartitionName, parsePartitionDir } from '../log/partition-dir.js';
@@ -185,7 +186,7 @@ function openManager(
   return LogManager.open({
     ...{ env, clock, random, logger, config },
     dirs: [path],
-    nodeId: nodeIdOf(env, path),
+    nodeId: nodeIdOf(settings, path),
     clusterId: null,
     onDirOffline: ({ error }) => {
       if (error !== null) onOffline(error);
@@ -194,8 +195,10 @@ function openManager(
   });
 }
 
-function nodeIdOf(env: Env, path: string): number {
-  const file = join(path, META_PROPERTIES_FILE);
-  const meta = env.exists(file) ? parseMetaProperties(env.readFile(file).toString('utf8')) : null;
+function nodeIdOf({ env }: StorageSettings, path: string): number {
+  // What is wrong with it is said when the directory is opened.
+  const options = { env, logger: silentLogger, path: join(path, META_PROPERTIES_FILE) };
+  const bytes = new KeptFile(options).read();
+  const meta = bytes === null ? null : parseMetaProperties(bytes.toString('utf8'));
   return meta?.nodeId ?? NODE_ID;
 }

@@ -32,7 +32,7 @@ async function create(manager: LogManager, topic: string, partition = 0, overrid
   return manager.createLog({ topic, partition, topicId: TOPIC_ID, config: config(overrides) });
 }
 
-t.test('a new partition has the files that Kafka makes', async (t) => {
+t.test('a new partition has the files that Kafka makes, and copies of two', async (t) => {
   const dir = tempDir(t);
   const manager = await openManager(t, [dir]);
   const log = await create(manager, 'orders');
@@ -45,7 +45,9 @@ t.test('a new partition has the files that Kafka makes', async (t) => {
     '00000000000000000000.timeindex',
     '00000000000000000003.snapshot',
     'leader-epoch-checkpoint',
+    'leader-epoch-checkpoint.copy',
     'partition.metadata',
+    'partition.metadata.copy',
   ]);
   const text = (name: string): string => readFileSync(join(dir, name), 'utf8');
   t.equal(text('orders-0/partition.metadata'), `version: 0\ntopic_id: ${TOPIC_ID}`);
@@ -123,6 +125,7 @@ t.test('a clean start trusts the files, an unclean one reads them', async (t) =>
   bytes[second + 65] = (bytes[second + 65] as number) ^ 1;
   writeFileSync(file, bytes);
   rmSync(join(dir, 'recovery-point-offset-checkpoint'));
+  rmSync(join(dir, 'recovery-point-offset-checkpoint.copy'));
   const unclean = crashCopy(t, dir);
   rmSync(join(unclean, '.kafka_cleanshutdown'));
   t.equal((await openManager(t, [dir])).getLog('orders', 0)?.logEndOffset, 2);

@@ -301,8 +301,9 @@ export class SimulatedDisk {
     const node = this.#find(path);
     if (node === null) return null;
     const file = this.#files.get(node);
-    if (file === undefined) return { size: 0, modifiedMs: 0, directory: true };
-    return { size: file.size, modifiedMs: file.modifiedMs, directory: false };
+    if (file === undefined) return { size: 0, modifiedMs: 0, inode: node, directory: true };
+    const { size, modifiedMs } = file;
+    return { size, modifiedMs, inode: node, directory: false };
   }
 
   readFile(path: string): Buffer {
