@@ -3,20 +3,24 @@
  *
  *     npm run bench                        lists the suites and their parameters
  *     npm run bench -- NAME...             runs these (`all`: every one)
- *     npm run bench -- report              bench/results/report.html and the chart of README.md
+ *     npm run bench -- report              build/bench-report.html and the chart of README.md
  *     npm run bench -- compare REF NAME... the same suites of another git ref, in turn with these
  *     npm run bench -- profile NAME        with a CPU profile of every Node process
  *
- * --rounds N, --only PART (cases whose name contains it, and their baselines), --quick (one round, no
- * warm-up counted, nothing written), --out FOLDER, and what the suite itself takes: --gib 50.
+ * --rounds N, --only PART (cases whose name contains it, and their baselines), --quick (one round,
+ * nothing written), --repeats N (rounds that are repeated at most for foreign CPU), --out FOLDER, and
+ * what the suite itself takes: --gib 50.
  */
 
 import { spawnSync } from 'node:child_process';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { catalog, type Entry } from './harness/catalog.js';
+import { compare } from './harness/compare.js';
 import { resultsDir } from './harness/paths.js';
+import { profileSuite } from './harness/profile.js';
 import { Progress } from './harness/progress.js';
+import { report } from './harness/report.js';
 import { runSuite } from './harness/run-suite.js';
 import type { SuiteResult } from './harness/suite.js';
 import { table } from './harness/table.js';
@@ -31,10 +35,21 @@ const entries = await catalog();
 process.exitCode = await main();
 
 async function main(): Promise<number> {
-  const [first] = words.names;
+  const [first, second, ...others] = words.names;
   if (first === undefined) {
     list();
     return 0;
+  }
+  if (first === 'report') return report();
+  if (first === 'profile' && second !== undefined) {
+    return profileSuite(import.meta.filename, second, given(['quick', 'out']));
+  }
+  if (first === 'compare' && second !== undefined && others.length > 0) {
+    return compare({
+      ...{ ref: second, names: others, progress: new Progress() },
+      rounds: Number(words.options['rounds'] ?? 5),
+      words: given(['rounds', 'repeats', 'quick', 'out']),
+    });
   }
   const names = first === 'all' ? entries.map(({ name }) => name) : words.names;
   let failed = 0;
@@ -49,19 +64,26 @@ async function main(): Promise<number> {
   return failed > 0 ? 1 : 0;
 }
 
+/** The options as they were given, without these. */
+function given(without: readonly string[]): string[] {
+  return Object.entries(words.options)
+    .filter(([name]) => !without.includes(name))
+    .map(([name, value]) => `--${name}=${value}`);
+}
+
 /** Answers the number of failures. */
 async function run(entry: Entry): Promise<number> {
   if (!('suite' in entry)) {
     return spawnSync(process.execPath, [entry.script], { stdio: 'inherit' }).status === 0 ? 0 : 1;
   }
-  const { rounds, only, quick, out, ...parameters } = words.options;
+  const { rounds, repeats, only, quick, out, ...parameters } = words.options;
   const unknown = Object.keys(parameters).filter(
     (name) => entry.suite.parameters?.[name] === undefined,
   );
   for (const name of unknown) console.error(`${entry.name} has no parameter --${name}`);
   const result = await runSuite(entry.suite, {
     rounds: rounds === undefined ? (quick === undefined ? undefined : 1) : Number(rounds),
-    ...(quick === undefined ? {} : { repeatsMax: 0 }),
+    ...(quick === undefined && repeats === undefined ? {} : { repeatsMax: Number(repeats ?? 0) }),
     only: only?.split(',') ?? [],
     parameters,
     progress: new Progress(),

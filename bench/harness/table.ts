@@ -77,8 +77,8 @@ const HEADS: Readonly<Record<string, string>> = {
   rssMib: 'RSS MiB',
 };
 
-/** The first column leads, the others are flush right. */
-function columns(rows: readonly (readonly string[])[]): string[] {
+/** Rows of cells under each other: the first column leads, the others are flush right. */
+export function columns(rows: readonly (readonly string[])[]): string[] {
   const count = Math.max(...rows.map((row) => row.length));
   const widths = Array.from({ length: count }, (_, at) =>
     Math.max(...rows.map((row) => (row[at] ?? '').length)),
