@@ -1,33 +1,58 @@
-// Puts the command into one file, dist/cli/bundle.js: Node's loader needs longer for the two hundred
+// Puts a program that loads many modules into one file: Node's loader needs longer for the two hundred
 // modules of a broker than the broker needs to start (docs/adr/0004-one-file-for-the-command.md).
-// dist/cli/main.js runs the bundle if it is newer than the modules, else the modules.
+//
+//     dist/cli/bundle.js             the command; dist/cli/main.js runs it
+//     dist/testing/worker-bundle.js  the thread of a test broker; dist/testing/worker-thread.js runs it
+//     dist/testing/testing.cjs       millrace/testing for those who require it: test runners that load
+//                                    modules in a way of their own cannot require ECMAScript modules
+//
+// The first two are run if they are newer than the modules, else the modules.
 
 import { existsSync, statSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
-const outfile = join(root, 'dist/cli/bundle.js');
 const modules = join(root, 'dist/src.tsbuildinfo');
 
-if (!existsSync(outfile) || statSync(outfile).mtimeMs < statSync(modules).mtimeMs) {
+const program = {
+  format: 'esm',
+  banner: {
+    // For the CommonJS packages inside.
+    js: "import { createRequire as bundleRequire } from 'node:module';\nconst require = bundleRequire(import.meta.url);",
+  },
+};
+const bundles = [
+  { entry: 'dist/cli/command.js', outfile: 'dist/cli/bundle.js', ...program },
+  { entry: 'dist/testing/worker-main.js', outfile: 'dist/testing/worker-bundle.js', ...program },
+  {
+    entry: 'dist/public/testing.js',
+    outfile: 'dist/testing/testing.cjs',
+    format: 'cjs',
+    // In CommonJS a module has a path and no URL.
+    define: { 'import.meta.url': 'bundleUrl' },
+    banner: {
+      js: "const bundleUrl = require('node:url').pathToFileURL(__filename).href;",
+    },
+  },
+];
+
+for (const { entry, outfile, ...options } of bundles) {
+  const out = join(root, outfile);
+  if (existsSync(out) && statSync(out).mtimeMs >= statSync(modules).mtimeMs) continue;
   const { build } = await import('esbuild');
   await build({
-    entryPoints: [join(root, 'dist/cli/command.js')],
-    outfile,
+    entryPoints: [join(root, entry)],
+    outfile: out,
     bundle: true,
     platform: 'node',
-    format: 'esm',
     target: 'node20',
     // Loaded when they are first needed; codecs have binaries of their own.
     packages: 'bundle',
-    external: ['snappy', 'lz4-napi', '@bokuweb/zstd-wasm', 're2js'],
+    external: ['snappy', 'lz4-napi', '@bokuweb/zstd-wasm', 're2js', '*/local-thread.js'],
     sourcemap: true,
     legalComments: 'inline',
     logLevel: 'warning',
-    banner: {
-      // For the CommonJS packages inside.
-      js: "import { createRequire as bundleRequire } from 'node:module';\nconst require = bundleRequire(import.meta.url);",
-    },
+    ...options,
   });
 }

@@ -36,7 +36,9 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   console: ['broker', 'client', 'log'],
 };
 // It stands in the places of clients, disks and clocks, and hands them the broker's own types.
-Object.assign(MAY_IMPORT, { testing: ['broker', ...(MAY_IMPORT.broker ?? []), 'native'] });
+Object.assign(MAY_IMPORT, {
+  testing: ['broker', ...(MAY_IMPORT.broker ?? []), 'storage', 'native'],
+});
 const ROOMS = Object.keys(MAY_IMPORT);
 for (const top of ['cli', 'public']) Object.assign(MAY_IMPORT, { [top]: ROOMS });
 

@@ -17,6 +17,7 @@ import type { TransactionCoordinator } from '../coordinator/transaction/transact
 import { type Env, systemEnv } from '../file/env.js';
 import { LogManager } from '../log/log-manager.js';
 import { deriveLogConfig, type LogConfig } from '../log/topic-config.js';
+import type { Connection } from '../net/connection.js';
 import { Server } from '../net/server.js';
 import { getTelemetrySubscriptions } from '../protocol/messages/71-get-telemetry-subscriptions.js';
 import { pushTelemetry } from '../protocol/messages/72-push-telemetry.js';
@@ -57,8 +58,10 @@ export interface BrokerOptions {
    * slow: it runs while the request is answered.
    */
   readonly clientTelemetry?: (push: ClientTelemetryPush) => void;
+  /** False: it does not keep the process alive by itself. Default true. */
+  readonly keepAlive?: boolean;
   /** Comes between requests and their handlers (interceptor.ts); for tests. */
-  readonly intercept?: Interceptor;
+  readonly intercept?: Interceptor | null;
 }
 
 export interface BoundListener {
@@ -175,7 +178,7 @@ export class Broker {
         handlers: servedHandlers(options),
       };
       for (const listener of config.listeners)
-        servers.push(await listen(services, listener, options.intercept ?? null));
+        servers.push(await listen(services, listener, options));
       return new Broker(services, servers);
     } catch (error) {
       for (const server of servers) await server.close(0);
@@ -204,6 +207,11 @@ export class Broker {
   /** What this process works with; for tests and for tools that embed a broker. */
   get services(): BrokerServices {
     return this.#services;
+  }
+
+  /** Of all listeners, as they are now. */
+  *connections(): Generator<Connection<ClientState>, undefined> {
+    for (const server of this.#servers) yield* server.connections();
   }
 
   /** Finishes requests in flight, flushes, marks the shutdown as clean. Idempotent. */
@@ -282,7 +290,7 @@ function clientQuotasOf(
 async function listen(
   services: BrokerServices,
   listener: ServedListener,
-  intercept: Interceptor | null,
+  { intercept = null, keepAlive = true }: BrokerOptions,
 ): Promise<Server<ClientState>> {
   const { values } = services.config;
   let boundPort = listener.port;
@@ -306,7 +314,8 @@ async function listen(
           : values['connections.max.idle.ms'],
     },
     admit: (address) => services.quotas.admitsConnection(address.replace(/^::ffff:/, '')),
-    newState: () => ({ listener, software: null }),
+    keepAlive,
+    newState: () => ({ listener, software: null, clientId: null }),
     handle: (connection, frame, owned) => dispatcher.handle(connection, frame, owned),
   });
   boundPort = server.port;

@@ -109,6 +109,7 @@ export class Dispatcher {
       this.#close(connection, header, 'this API or version is not served');
       return null;
     }
+    connection.state.clientId = header.clientId;
     const request = decodeRequest(handler.message, apiVersion, frame, bodyPosition);
     const context: RequestContext = {
       broker: this.#broker,

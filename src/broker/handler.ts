@@ -49,6 +49,8 @@ export interface ClientState {
   readonly listener: ServedListener;
   /** As ApiVersions told; for log lines. */
   software: string | null;
+  /** Of its last request. */
+  clientId: string | null;
 }
 
 export interface RequestContext {

@@ -49,6 +49,8 @@ export interface ListenerContext<State> {
   readonly native: Native | null;
   /** Null: responses are copied. */
   readonly sendfile: SendfileContext | null;
+  /** False: connections do not keep the process alive. */
+  readonly keepAlive: boolean;
   readonly onClosed: (connection: ServerConnection<State>) => void;
 }
 
@@ -116,6 +118,7 @@ export class ServerConnection<State>
     this.localPort = accepted.localPort ?? 0;
     this.#context = context;
     this.#socket = ConnectionSocket.adopt(accepted, context.native, sendfile !== null, this);
+    if (!context.keepAlive) this.#socket.unref();
     const { handle, socket } = this.#socket;
     this.#writer =
       handle !== null && sendfile !== null

@@ -44,6 +44,8 @@ export interface ListenOptions<State = undefined> {
    * variable MILLRACE_NET_WRITER=copy has the same effect.
    */
   readonly writer?: 'sendfile' | 'copy';
+  /** False: neither the listener nor its connections keep the process alive. Default true. */
+  readonly keepAlive?: boolean;
   /** Another addon than the loaded one, or none; for tests. */
   readonly native?: Native | null;
 }
@@ -85,6 +87,7 @@ export class Server<State = undefined> {
         cause,
       });
     }
+    if (options.keepAlive === false) netServer.unref();
     return new Server(netServer, options);
   }
 
@@ -170,6 +173,7 @@ export class Server<State = undefined> {
         native === null || writer === 'copy'
           ? null
           : { native, hot: new HotRanges(clock), prefetcher: new Prefetcher(native) },
+      keepAlive: options.keepAlive ?? true,
       onClosed: (connection) => this.#onClosed(connection),
     };
   }

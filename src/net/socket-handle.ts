@@ -84,6 +84,11 @@ export class ConnectionSocket {
     this.socket.resume();
   }
 
+  /** It does not keep the process alive by itself. */
+  unref(): void {
+    this.socket.unref();
+  }
+
   /** Ends our half after all that was sent. */
   endWrites(native: Native | null): void {
     if (this.handle !== null && native !== null) this.handle.shutdown(native.constants.SHUT_WR);

@@ -1,0 +1,25 @@
+/** `millrace/testing`: brokers for tests. */
+
+export { MillraceError } from '../base/errors.js';
+export type { LogFields, Logger } from '../base/logger.js';
+export type { BrokerConfigInput, BrokerConfigName } from '../broker/config.js';
+export { startBroker } from '../testing/start-broker.js';
+export type { TestBroker } from '../testing/test-broker.js';
+export type {
+  BrokerSnapshot,
+  ClientConnectionInfo,
+  Condition,
+  ConsumeAllOptions,
+  ConsumedRecord,
+  Duration,
+  Isolation,
+  LogOffsets,
+  LogSegment,
+  NewTopic,
+  Produced,
+  ProducedRecord,
+  RecordText,
+  StartBrokerOptions,
+  TestLog,
+  VirtualTime,
+} from '../testing/types.js';

@@ -1,0 +1,43 @@
+/**
+ * The configs of a test broker where the test gives none of its own: Kafka's, but for those that make
+ * a test wait, or that only a broker of weight needs.
+ */
+
+import { type BrokerConfigInput, configInputEntries } from '../broker/config.js';
+
+const DEFAULTS: BrokerConfigInput = {
+  // A group of one test has all its members at once, or gets another rebalance.
+  'group.initial.rebalance.delay.ms': 0,
+  'group.min.session.timeout.ms': 1,
+  // Members of KIP-848 groups hear of a change by their next heartbeat.
+  'group.consumer.heartbeat.interval.ms': 100,
+  'group.consumer.min.heartbeat.interval.ms': 1,
+  'group.consumer.min.session.timeout.ms': 1,
+  'offsets.topic.num.partitions': 1,
+  'transaction.state.log.num.partitions': 1,
+  'log.cleaner.dedupe.buffer.size': 16 * 2 ** 20,
+  // The files are thrown away, or are those of a snapshot.
+  'log.scrub.bytes.per.second': 0,
+};
+
+/** A client that is idle for a week of virtual time is not gone. */
+const VIRTUAL: BrokerConfigInput = { 'connections.max.idle.ms': -1 };
+
+export interface TestConfigOptions {
+  readonly config: BrokerConfigInput;
+  readonly dir: string;
+  readonly port: number;
+  readonly virtual: boolean;
+}
+
+/** For Broker.start. What the test gives wins, but for the directory and the listener. */
+export function testConfig({ config, dir, port, virtual }: TestConfigOptions): BrokerConfigInput {
+  const given = Object.fromEntries(configInputEntries(config));
+  return {
+    ...DEFAULTS,
+    ...(virtual ? VIRTUAL : {}),
+    ...given,
+    'log.dirs': [dir],
+    listeners: `PLAINTEXT://127.0.0.1:${port}`,
+  };
+}
