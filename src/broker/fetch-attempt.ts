@@ -57,6 +57,12 @@ export class FetchAttempt {
   /** The answer, if there is enough for one now: enough bytes, an error, or nothing to wait for. */
   readIfReady(): FetchAnswer | undefined {
     if (this.#options.plan.partitions.length === 0) return this.read();
+    // Nearly every fetch finds enough at once: then what was read is the answer, and is read once.
+    if (!this.#measured) {
+      const answers = this.#readPartitions();
+      if (isEnough(answers, this.#options.minBytes)) return this.#answer(answers);
+      release(answers);
+    }
     return this.#measure() ? this.read() : undefined;
   }
 
@@ -232,6 +238,17 @@ function success(partitionIndex: number, result: ReadResult & { ok: true }): Par
     // An empty list, not null: some clients take null records for a malformed answer.
     records: result.slice === null ? [] : [result.slice],
   };
+}
+
+/** Enough bytes, or an error. Less may still be enough for `#measure`, which looks at each alone. */
+function isEnough(answers: readonly PartitionAnswer[], minBytes: number): boolean {
+  let size = 0;
+  for (const { errorCode, records } of answers) {
+    if (errorCode !== errorCodes.NONE) return true;
+    if (!Array.isArray(records)) continue;
+    for (const slice of records) size += slice.length;
+  }
+  return size >= minBytes;
 }
 
 function release(answers: readonly PartitionAnswer[]): void {
