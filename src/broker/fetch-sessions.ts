@@ -154,6 +154,11 @@ export class FetchSessionCache {
     return this.#sessions.size;
   }
 
+  /** What a session fetches; empty if there is none of that id. */
+  partitionsOf(sessionId: number): readonly FetchPartition[] {
+    return this.#sessions.get(sessionId)?.partitions() ?? [];
+  }
+
   /** Decides what `request` fetches and how it is answered; opens, moves on or drops its session. */
   plan(request: FetchSessionRequest): FetchPlan | { readonly error: FetchSessionError } {
     const { sessionId, sessionEpoch } = request;

@@ -4,6 +4,10 @@
  * worker does not load one.
  */
 
+import { type FaultPlanPart, Faults } from './faults.js';
+import { remoteOf } from './remote.js';
+import { type RecorderPart, Requests } from './requests.js';
+
 /** Carries a call to the part `part` beside the dispatcher. */
 export type CallPart = (
   part: string,
@@ -12,9 +16,13 @@ export type CallPart = (
 ) => Promise<unknown>;
 
 export interface BrokerFaces {
-  readonly call: CallPart;
+  readonly faults: Faults;
+  readonly requests: Requests;
 }
 
 export function makeFaces(call: CallPart): BrokerFaces {
-  return { call };
+  return {
+    faults: new Faults(remoteOf<FaultPlanPart>('faults', call)),
+    requests: new Requests(remoteOf<RecorderPart>('requests', call)),
+  };
 }

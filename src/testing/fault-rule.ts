@@ -96,6 +96,9 @@ export function checkFault(rule: FaultRule, action: FaultAction): void {
     throw invalid(`probability is ${probability}, not between 0 and 1`);
   }
   checkAction(action);
+  if (action === 'corrupt' && !['Produce', 'Fetch'].includes(apiNameOf(rule.api ?? ''))) {
+    throw invalid("'corrupt' needs a rule with api: 'Produce' or 'Fetch', which carry records");
+  }
   const onDisk = actionIsOfDisk(action);
   if (onDisk && rule.disk === undefined) {
     throw invalid(`${describeAction(action)} needs a rule with disk: 'write', 'sync' or 'open'`);
@@ -136,8 +139,7 @@ export function apiKeyOf(api: string | number): number {
 }
 
 export function apiNameOf(api: string | number): string {
-  const key = apiKeyOf(api);
-  return apis.find((one) => one.key === key)?.name ?? String(api);
+  return apis.find(({ key, name }) => key === api || name === api)?.name ?? String(api);
 }
 
 export function actionIsOfDisk(action: FaultAction): boolean {

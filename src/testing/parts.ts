@@ -11,6 +11,10 @@ import type { Logger } from '../base/logger.js';
 import type { Random } from '../base/random.js';
 import type { BrokerOptions } from '../broker/broker.js';
 import type { Env } from '../file/env.js';
+import { FaultPlan } from './fault-plan.js';
+import { faultyDisk } from './faulty-disk.js';
+import { interceptor } from './intercept.js';
+import { RequestRecorder } from './request-recorder.js';
 
 export interface PartsContext {
   readonly clock: Clock;
@@ -35,6 +39,14 @@ export interface BrokerParts {
   problems(): readonly string[];
 }
 
-export function makeParts({ env }: PartsContext): BrokerParts {
-  return { env, brokerOptions: {}, targets: {}, problems: () => [] };
+export function makeParts({ clock, random, env, restart, kill }: PartsContext): BrokerParts {
+  const plan = new FaultPlan({ random });
+  const recorder = new RequestRecorder(clock);
+  const host = { clock, restart, kill };
+  return {
+    env: faultyDisk({ env, clock, decide: (call, path) => plan.decideDisk(call, path) }),
+    brokerOptions: { intercept: interceptor({ plan, recorder, host, cluster: null }) },
+    targets: { faults: plan, requests: recorder },
+    problems: () => plan.problems(),
+  };
 }
