@@ -4,6 +4,7 @@ import { createRequire } from 'node:module';
 import { Command, InvalidArgumentError } from 'commander';
 import type { BrokerOptions } from './commands/broker.js';
 import type { ToolIo } from './commands/log-verify.js';
+import type { TestOptions } from './commands/test.js';
 import { failureText } from './failure.js';
 import { LineBuffer } from './line-buffer.js';
 
@@ -19,6 +20,7 @@ export function buildProgram(): Command {
       outputError: (text, write) => write(`millrace: ${text.replace(/^error: /, '')}`),
     });
   addBroker(program);
+  addTest(program);
   addLog(program);
   addApis(program);
   return program;
@@ -30,6 +32,7 @@ function addBroker(program: Command): void {
     .description('Run a broker.')
     .option('--listen <host:port>', 'address to listen on (default 127.0.0.1:9092; port 0: any)')
     .option('--data-dir <dir>', 'data directory (default ./millrace-data)')
+    .option('--ephemeral', 'for development: a temporary data directory, removed at the end')
     .option('--config <file>', "a server.properties with Kafka's own names")
     .option('--override <key=value>', 'set one config; may be repeated', REPEAT, [] as string[])
     .option('--verbose', 'log more than warnings')
@@ -37,6 +40,23 @@ function addBroker(program: Command): void {
     .action(async (options: BrokerOptions) => {
       const { runBroker } = await import('./commands/broker.js');
       await runBroker(options);
+    });
+}
+
+function addTest(program: Command): void {
+  program
+    .command('test')
+    .description('Run a command with a broker that is thrown away afterwards.')
+    .usage('[options] -- <command> [args...]')
+    .argument('<command...>', 'gets its address in KAFKA_BROKERS and KAFKA_BOOTSTRAP_SERVERS')
+    .option('--topic <name[:partitions]>', 'make a topic first; may be repeated', REPEAT, [])
+    .option('--port <port>', 'port of 127.0.0.1 (default: any that is free)')
+    .option('--override <key=value>', 'set one config; may be repeated', REPEAT, [] as string[])
+    .option('--verbose', 'log more than errors')
+    .option('--debug', 'print stack traces with errors')
+    .action(async (command: string[], options: TestOptions) => {
+      const { runTest } = await import('./commands/test.js');
+      process.exitCode = await runTest(command, options);
     });
 }
 

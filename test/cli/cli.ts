@@ -22,7 +22,7 @@ interface Test {
   teardown(callback: () => unknown): void;
 }
 
-function start(args: readonly string[], env: Record<string, string> = {}) {
+export function start(args: readonly string[], env: Record<string, string> = {}) {
   const child = spawn(process.execPath, [MAIN, ...args], {
     env: { ...process.env, ...env },
     stdio: ['ignore', 'pipe', 'pipe'],

@@ -8,12 +8,14 @@ import { Broker } from '../../broker/broker.js';
 import { type BrokerConfig, readBrokerConfig } from '../../broker/config.js';
 import { formatAddress, parseAddress } from '../../broker/listeners.js';
 import { systemEnv } from '../../file/env.js';
+import { makeTempDir, removeTree } from '../../file/temp-dir.js';
 import { failureText, UsageError } from '../failure.js';
 import { lineLogger } from '../logger.js';
 
 export interface BrokerOptions {
   readonly listen?: string;
   readonly dataDir?: string;
+  readonly ephemeral?: true;
   readonly config?: string;
   readonly override: readonly string[];
   readonly verbose?: true;
@@ -25,7 +27,8 @@ const CLOSE_MS_MAX = 4_500;
 
 export async function runBroker(options: BrokerOptions): Promise<void> {
   const debug = options.debug ?? process.argv.includes('--debug');
-  const config = configOf(options);
+  const ephemeralDir = options.ephemeral ? makeEphemeralDir(options) : null;
+  const config = configOf(ephemeralDir === null ? options : { ...options, dataDir: ephemeralDir });
   const logger = lineLogger({
     clock: systemClock,
     level: options.verbose ? 'info' : 'warn',
@@ -48,16 +51,31 @@ export async function runBroker(options: BrokerOptions): Promise<void> {
     process.exit(1);
   }
   cutOff.cancel();
+  if (ephemeralDir !== null) removeTree(ephemeralDir);
   process.stdout.write('closed\n');
   process.exit(0);
 }
 
+/** It goes with the process, however that ends but by kill -9. */
+function makeEphemeralDir({ dataDir }: BrokerOptions): string {
+  if (dataDir === undefined) return makeTempDir('millrace-ephemeral');
+  throw new UsageError('--ephemeral has a directory of its own: leave out --data-dir');
+}
+
+/** What is thrown away need not wait as it does in production. */
+const EPHEMERAL: readonly (readonly [string, string])[] = [
+  ['group.initial.rebalance.delay.ms', '0'],
+  ['offsets.topic.num.partitions', '1'],
+  ['transaction.state.log.num.partitions', '1'],
+];
+
 export function configOf(options: BrokerOptions): BrokerConfig {
-  const overrides = options.override.map((text): [string, string] => {
+  const overrides = options.ephemeral ? EPHEMERAL.map(([k, v]): [string, string] => [k, v]) : [];
+  for (const text of options.override) {
     const at = text.indexOf('=');
     if (at < 1) throw new UsageError(`--override ${text}: expected KEY=VALUE`);
-    return [text.slice(0, at).trim(), text.slice(at + 1).trim()];
-  });
+    overrides.push([text.slice(0, at).trim(), text.slice(at + 1).trim()]);
+  }
   if (options.listen !== undefined) {
     const address = parseAddress(options.listen);
     if (address === null) throw new UsageError(`--listen ${options.listen}: expected HOST:PORT`);
