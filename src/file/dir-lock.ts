@@ -57,6 +57,16 @@ export function lockDir(path: string): DirLock {
 }
 
 /**
+ * Takes away what a thread of this process left that ended without a release; the caller knows that it
+ * did. Only the file needs it: the kernel's locks went with the thread's descriptors.
+ */
+export function forgetLock(path: string): void {
+  const file = join(path, '.lock');
+  const holder = readHolder(file);
+  if (holder?.kind === 'file' && holder.pid === process.pid) fs.unlinkSync(file);
+}
+
+/**
  * The process that holds an fcntl(2) lock on `file`, as a running Kafka does on its `.lock`; null if
  * none does, or where the kernel does not tell.
  */

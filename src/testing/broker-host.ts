@@ -16,6 +16,7 @@ import { isTickIdle } from '../base/tick.js';
 import { Broker } from '../broker/broker.js';
 import type { BrokerConfigInput } from '../broker/config.js';
 import type { BrokerServices } from '../broker/handler.js';
+import { forgetLock } from '../file/dir-lock.js';
 import { consumeAll, type Waits, waitFor } from './conditions.js';
 import { checkSnapshot, clearDataDir, copyDataDir, markSnapshot } from './data-dir.js';
 import { durationMs } from './duration.js';
@@ -50,6 +51,8 @@ export interface HostOptions {
   readonly seed: number | null;
   /** Directory of a snapshot. */
   readonly from: string | null;
+  /** The broker in the directory before was killed with its thread. */
+  readonly afterKill: boolean;
 }
 
 export type LogLevel = 'info' | 'warn' | 'error';
@@ -90,6 +93,7 @@ export class BrokerHost {
 
   /** Serves when it resolves. */
   static async open(options: HostOptions, events: HostEvents): Promise<BrokerHost> {
+    if (options.afterKill) forgetLock(options.dir);
     let takenMs: number | null = null;
     if (options.from !== null) {
       takenMs = checkSnapshot(options.from);
@@ -237,8 +241,8 @@ export class BrokerHost {
   }
 
   /** What a dispose now would leave behind. */
-  async report(): Promise<HostReport> {
-    const leaks = this.#broker === null ? [] : await this.#leaks(this.#broker);
+  async report({ leaks: wanted }: { readonly leaks: boolean }): Promise<HostReport> {
+    const leaks = this.#broker === null || !wanted ? [] : await this.#leaks(this.#broker);
     return { leaks, problems: this.#parts.problems() };
   }
 

@@ -47,13 +47,16 @@ export function sentError(thrown: unknown): SentError {
   };
 }
 
-/** Its stack is that of the caller of this function, then the one that was sent. */
-export function receivedError({ name, message, code, retriable, stack }: SentError): Error {
+/** Its stack is that of `caller`, whose call was refused, then the one that was sent. */
+export function receivedError(sent: SentError, caller: { readonly stack?: string }): Error {
+  const { name, message, code, retriable, stack } = sent;
   const error =
     name === 'MillraceError' || code !== ''
       ? new MillraceError(message, { code, retriable })
       : new Error(message);
   error.name = name;
-  error.stack = `${error.stack ?? message}\n    in the broker's thread:\n${stack.replace(/^/gm, '    ')}`;
+  const frames = (caller.stack ?? '').replace(/^.*\n/, '');
+  const theirs = stack.replace(/^/gm, '    ');
+  error.stack = `${name}: ${message}\n${frames}\n    in the broker's thread:\n${theirs}`;
   return error;
 }

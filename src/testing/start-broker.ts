@@ -205,7 +205,7 @@ class StartedBroker implements Omit<TestBroker, keyof BrokerFaces> {
     try {
       this.#thread = await this.#open({
         ...this.#hostOptions,
-        ...{ port: this.port, topics: [], from: null },
+        ...{ port: this.port, topics: [], from: null, afterKill: true },
         nowMs: virtual ? this.#nowMs : null,
         // The numbers that were drawn before are in use: ids of topics, producers, members.
         seed: seed === null ? null : seed + this.#threadCount++,
@@ -220,7 +220,8 @@ class StartedBroker implements Omit<TestBroker, keyof BrokerFaces> {
     let report: HostReport = { leaks: [], problems: [] };
     try {
       if (!thread.isGone) {
-        report = (await thread.call('host', 'report', [])) as HostReport;
+        const wanted = { leaks: this.#options.leaks !== 'ignore' };
+        report = (await thread.call('host', 'report', [wanted])) as HostReport;
         await thread.call('host', 'close', []);
       }
     } catch (error) {

@@ -37,6 +37,7 @@ export function hostOptions(options: StartBrokerOptions): Omit<HostOptions, 'dir
     nowMs: now === undefined ? null : Number(now),
     seed: seed ?? null,
     from: from === undefined ? null : dirOf(from),
+    afterKill: false,
   };
 }
 

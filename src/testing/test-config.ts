@@ -3,7 +3,13 @@
  * a test wait, or that only a broker of weight needs.
  */
 
-import { type BrokerConfigInput, configInputEntries } from '../broker/config.js';
+import { MillraceError } from '../base/errors.js';
+import {
+  type BrokerConfig,
+  type BrokerConfigInput,
+  configInputEntries,
+  readBrokerConfig,
+} from '../broker/config.js';
 
 const DEFAULTS: BrokerConfigInput = {
   // A group of one test has all its members at once, or gets another rebalance.
@@ -30,14 +36,20 @@ export interface TestConfigOptions {
   readonly virtual: boolean;
 }
 
-/** For Broker.start. What the test gives wins, but for the directory and the listener. */
-export function testConfig({ config, dir, port, virtual }: TestConfigOptions): BrokerConfigInput {
-  const given = Object.fromEntries(configInputEntries(config));
-  return {
-    ...DEFAULTS,
-    ...(virtual ? VIRTUAL : {}),
-    ...given,
-    'log.dirs': [dir],
-    listeners: `PLAINTEXT://127.0.0.1:${port}`,
-  };
+/**
+ * For Broker.start. What the test gives wins, but for the directory and the listener. Throws
+ * INVALID_CONFIG, also for a name that a broker outside of tests would warn of and ignore.
+ */
+export function testConfig({ config, dir, port, virtual }: TestConfigOptions): BrokerConfig {
+  const read = readBrokerConfig({
+    overrides: [
+      ...configInputEntries(DEFAULTS),
+      ...configInputEntries(virtual ? VIRTUAL : {}),
+      ...configInputEntries(config),
+      ['log.dirs', dir],
+      ['listeners', `PLAINTEXT://127.0.0.1:${port}`],
+    ],
+  });
+  if (read.warnings.length === 0) return read;
+  throw new MillraceError(read.warnings.join('; '), { code: 'INVALID_CONFIG' });
 }

@@ -27,6 +27,8 @@ export class VirtualClock implements Clock {
   readonly #clock: ManualClock;
   readonly #settled: () => Promise<void>;
   #advance: Advance | null = null;
+  /** A turn is asked for. */
+  #dueNow = false;
   #last: Promise<unknown> = Promise.resolve();
 
   constructor(nowMs: number, settled: () => Promise<void>) {
@@ -42,7 +44,12 @@ export class VirtualClock implements Clock {
     return this.#clock.monotonicMs();
   }
 
+  /** One that is due at once does not wait for an advance: it runs in the next turn of the loop. */
   setTimer(delayMs: number, callback: () => void): Timer {
+    if (delayMs <= 0 && !this.#dueNow) {
+      this.#dueNow = true;
+      setImmediate(() => this.#runDue());
+    }
     return this.#clock.setTimer(delayMs, callback);
   }
 
@@ -76,6 +83,11 @@ export class VirtualClock implements Clock {
     } finally {
       this.#advance = null;
     }
+  }
+
+  #runDue(): void {
+    this.#dueNow = false;
+    while (this.#clock.runNext(this.#clock.monotonicMs()));
   }
 
   /** The delay after which a check runs that asked for `delayMs`. */

@@ -9,7 +9,7 @@ import { MillraceError } from '../base/errors.js';
 import { modifiedMs } from '../file/modified-time.js';
 import type { HostEvents, HostOptions } from './broker-host.js';
 import type { CallPart } from './faces.js';
-import { receivedError, type WorkerMessage } from './rpc.js';
+import { receivedError, type SentError, type WorkerMessage } from './rpc.js';
 
 /** Where a broker runs. */
 export interface BrokerThread {
@@ -26,6 +26,8 @@ export interface BrokerThread {
 }
 
 interface Waiting {
+  /** Has the stack of the call. */
+  readonly caller: { readonly stack?: string };
   resolve(value: unknown): void;
   reject(error: Error): void;
 }
@@ -67,14 +69,14 @@ class WorkerThread implements BrokerThread {
       this.#end(new MillraceError(message, { code: 'BROKER_CRASHED', cause: error }));
     });
     this.opened = new Promise((resolve, reject) => {
-      this.#waiting.set(0, { resolve: () => resolve(), reject });
+      this.#waiting.set(0, { caller: stackOf(openInWorker), resolve: () => resolve(), reject });
     });
     worker.on('message', (message: WorkerMessage) => {
       if (message.type === 'log') log(message.level, message.message, message.fields);
       else if (message.type === 'open') this.#opened(message.port, message.startMs);
-      else if (message.type === 'failed') void this.#failed(receivedError(message.error));
+      else if (message.type === 'failed') void this.#failed(message.error);
       else if (message.type === 'answer') this.#settle(message.id)?.resolve(message.value);
-      else this.#settle(message.id)?.reject(receivedError(message.error));
+      else this.#refused(message.id, message.error);
     });
   }
 
@@ -84,11 +86,12 @@ class WorkerThread implements BrokerThread {
 
   readonly call: CallPart = (part, method, given) => {
     if (this.#gone !== null) return Promise.reject(this.#gone);
+    const caller = stackOf(this.call);
     return new Promise((resolve, reject) => {
       const id = ++this.#lastId;
       this.#worker.postMessage({ id, part, method, given });
       if (this.#waiting.size === 0) this.#worker.ref();
-      this.#waiting.set(id, { resolve, reject });
+      this.#waiting.set(id, { caller, resolve, reject });
     });
   };
 
@@ -107,10 +110,15 @@ class WorkerThread implements BrokerThread {
     this.#settle(0)?.resolve(undefined);
   }
 
-  async #failed(error: Error): Promise<void> {
+  async #failed(error: SentError): Promise<void> {
     const opening = this.#settle(0);
     await this.end();
-    opening?.reject(error);
+    opening?.reject(receivedError(error, opening.caller));
+  }
+
+  #refused(id: number, error: SentError): void {
+    const waiting = this.#settle(id);
+    waiting?.reject(receivedError(error, waiting.caller));
   }
 
   #settle(id: number): Waiting | undefined {
@@ -124,6 +132,13 @@ class WorkerThread implements BrokerThread {
     this.#gone ??= error;
     for (const id of [...this.#waiting.keys()]) this.#settle(id)?.reject(this.#gone);
   }
+}
+
+/** The stack above `below`. */
+function stackOf(below: (...given: never[]) => unknown): { readonly stack?: string } {
+  const caller: { stack?: string } = {};
+  Error.captureStackTrace(caller, below);
+  return caller;
 }
 
 const GONE = { code: 'BROKER_DOWN' };
