@@ -11,6 +11,7 @@
 import { systemClock } from '../base/clock.js';
 import { MillraceError } from '../base/errors.js';
 import type { LogFields, Logger } from '../base/logger.js';
+import { Mutex } from '../base/mutex.js';
 import { seededRandom, systemRandom } from '../base/random.js';
 import { isTickIdle } from '../base/tick.js';
 import { Broker } from '../broker/broker.js';
@@ -84,11 +85,13 @@ export class BrokerHost {
   readonly #random: typeof systemRandom;
   readonly #topics: TopicAccess;
   readonly #parts: BrokerParts;
+  /** One start or stop at a time: a fault may ask for one too. */
+  readonly #life = new Mutex();
+  readonly #closed = new AbortController();
   #port: number;
   #broker: Broker | null = null;
   /** What is left of a killed broker. */
   #ending: Promise<void> = Promise.resolve();
-  #closed = new AbortController();
   #muted = false;
 
   /** Serves when it resolves. */
@@ -200,9 +203,11 @@ export class BrokerHost {
     }));
   }
 
-  async restart(): Promise<void> {
-    await this.#stop();
-    await this.#start();
+  restart(): Promise<void> {
+    return this.#life.run(async () => {
+      await this.#stop();
+      await this.#start();
+    });
   }
 
   /** At once, before the next byte is read or written. */
@@ -232,12 +237,14 @@ export class BrokerHost {
     return takenMs;
   }
 
-  async reset(from: string): Promise<void> {
-    checkSnapshot(from);
-    await this.#stop();
-    clearDataDir(this.#options.dir);
-    copyDataDir(from, this.#options.dir);
-    await this.#start();
+  reset(from: string): Promise<void> {
+    return this.#life.run(async () => {
+      checkSnapshot(from);
+      await this.#stop();
+      clearDataDir(this.#options.dir);
+      copyDataDir(from, this.#options.dir);
+      await this.#start();
+    });
   }
 
   /** What a dispose now would leave behind. */
@@ -246,9 +253,9 @@ export class BrokerHost {
     return { leaks, problems: this.#parts.problems() };
   }
 
-  async close(): Promise<void> {
+  close(): Promise<void> {
     this.#closed.abort();
-    await this.#stop();
+    return this.#life.run(() => this.#stop());
   }
 
   /** Throws BROKER_DOWN after a kill. */
@@ -294,6 +301,8 @@ export class BrokerHost {
     this.#broker = null;
     if (broker !== null) this.#ending = this.#close(broker);
     await this.#ending;
+    // Reads that nobody waits for any more.
+    await this.#env.idle();
   }
 
   async #close(broker: Broker): Promise<void> {
