@@ -55,6 +55,8 @@ export const SHARED_READ_BYTES = MIB;
 export const FRAME_IN_PLACE_BYTES_MAX = 64 * KIB;
 /** First size of a buffer in which a frame is assembled; it then doubles with what has come. */
 export const FRAME_BUFFER_BYTES_MIN = 4 * KIB;
+/** Of buffers of large frames that are kept for the next ones, a thread. */
+export const FRAME_POOL_BYTES_MAX = 8 * MIB;
 /** What one connection may send before the others have their turn. */
 export const SEND_TURN_BYTES = MIB;
 /** A file range up to this size is copied; a longer one is sent by sendfile(2). Measured. */

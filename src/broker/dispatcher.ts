@@ -15,6 +15,7 @@ import { type Chunk, chunksSize, releaseChunks } from '../base/chunk.js';
 import type { Clock } from '../base/clock.js';
 import type { LogFields, Logger } from '../base/logger.js';
 import type { Connection } from '../net/connection.js';
+import { framePool } from '../net/frame-pool.js';
 import { decodeRequest, encodeResponse } from '../protocol/codec.js';
 import { decodeRequestHeader, type RequestHeader } from '../protocol/headers.js';
 import { produce } from '../protocol/messages/00-produce.js';
@@ -129,8 +130,13 @@ export class Dispatcher {
       handledMs: startMs === 0 ? 0 : this.#broker.clock.monotonicMs() - startMs,
     };
     if (answer instanceof Promise) {
+      // Produce keeps nothing of its frame once every append has settled.
+      const done = owned && this.#intercept === null && apiKey === produce.key;
       return answer.then(
-        (settled) => this.#encode(connection, handler, header, settled, used),
+        (settled) => {
+          if (done) framePool.giveBack(frame);
+          return this.#encode(connection, handler, header, settled, used);
+        },
         (error: unknown) => this.#failed(connection, header, error),
       );
     }

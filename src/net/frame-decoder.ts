@@ -7,11 +7,11 @@
  *
  * A frame of up to 64 KiB that is whole in the bytes given is delivered where it lies (owned =
  * false: valid until `onFrame` returns). Any other is assembled in a buffer of its own and
- * delivered owned = true; that buffer is not touched again.
+ * delivered owned = true; that buffer is not touched again, unless it is given back (frame-pool.ts).
  *
- * Invariants: the buffer of a frame is never larger than twice what has been received of it (or
- * 4 KiB), whatever the size field says; at delivery it is exactly as large as the frame. Bytes
- * given to `push` are not referenced after it returns: what a stop leaves over is copied.
+ * Invariants: a new buffer of a frame is never larger than twice what has been received of it (or
+ * 4 KiB), whatever the size field says; only one that the pool has kept may be. Bytes given to `push`
+ * are not referenced after it returns: what a stop leaves over is copied.
  *
  * It does not look into frames, and it does not know sockets.
  */
@@ -19,6 +19,7 @@
 import { assert } from '../base/assert.js';
 import { FRAME_BUFFER_BYTES_MIN, FRAME_IN_PLACE_BYTES_MAX } from '../base/limits.js';
 import type { AssemblyBudget } from './assembly-budget.js';
+import { framePool } from './frame-pool.js';
 
 export interface FrameSink {
   /** Answers whether the next frame may follow; false stops the decoder until `resume`. */
@@ -156,9 +157,7 @@ export class FrameDecoder {
     const received = this.#frameReceived + count;
     let frame = this.#frame ?? EMPTY;
     if (received > frame.length) {
-      const larger = Buffer.allocUnsafeSlow(
-        Math.min(this.#size, Math.max(FRAME_BUFFER_BYTES_MIN, received * 2)),
-      );
+      const larger = this.#largerBuffer(received);
       larger.set(frame.subarray(0, this.#frameReceived));
       frame = larger;
       this.#frame = larger;
@@ -168,13 +167,23 @@ export class FrameDecoder {
     return position + count;
   }
 
+  /** Room for `received` bytes at least. */
+  #largerBuffer(received: number): Uint8Array {
+    const allowed = Math.min(this.#size, Math.max(FRAME_BUFFER_BYTES_MIN, received * 2));
+    // A frame that is small, or of which little has come yet, does not hold a large buffer.
+    const kept = allowed > FRAME_IN_PLACE_BYTES_MAX ? framePool.take(this.#size) : null;
+    return kept ?? Buffer.allocUnsafeSlow(allowed);
+  }
+
   #deliverOwned(): boolean {
-    const frame = this.#frame;
-    assert(frame !== null && frame.length === this.#size, 'the buffer fits its frame exactly');
+    const buffer = this.#frame ?? EMPTY;
+    const size = this.#size;
+    assert(buffer.length >= size, 'the buffer holds its frame');
     this.#frame = null;
     this.#frameReceived = 0;
     this.#sizeReceived = 0;
-    return this.#sink.onFrame(frame, true);
+    if (size > FRAME_IN_PLACE_BYTES_MAX) framePool.lend(buffer);
+    return this.#sink.onFrame(buffer.length === size ? buffer : buffer.subarray(0, size), true);
   }
 
   #account(): void {
