@@ -49,6 +49,10 @@ export interface Client {
   readonly limits: ReadonlySet<Limit>;
   /** Codecs that it cannot read, or not as every client writes them, with the reason. */
   readonly unreadable: Readonly<Partial<Record<Codec, string>>>;
+  /** Steps of `administer` that it has no call for. */
+  readonly lacks: readonly string[];
+  /** What a passed cell leaves out, by task. */
+  readonly remarks: Readonly<Record<string, string>>;
   version(): Promise<string>;
   metadata(bootstrap: string): Promise<Metadata>;
   create(
@@ -83,7 +87,20 @@ export interface Client {
    * Answers what it then reads of committed records.
    */
   transact?(bootstrap: string, names: TransactNames): Promise<string[]>;
+  /** A consumer that pauses and seeks; clients/README.md. */
+  steer?(
+    bootstrap: string,
+    topic: string,
+    group: string,
+    onEvent: (event: SteerEvent) => void,
+  ): Promise<void>;
+  /** What an administrator does and sees; clients/README.md. Without what the client has no call for. */
+  administer?(bootstrap: string, topic: string, group: string): Promise<Record<string, unknown>>;
 }
+
+export type SteerEvent =
+  | { readonly did: 'pause' | 'resume' | 'seek' }
+  | { readonly did?: undefined; readonly partition: number; readonly offset: number };
 
 export type TransactNames = {
   readonly topic: string;
@@ -110,6 +127,8 @@ export class ProgramClient implements Client {
   readonly notApplicable: Readonly<Record<string, string>>;
   readonly limits: ReadonlySet<Limit>;
   readonly unreadable: Readonly<Partial<Record<Codec, string>>>;
+  readonly lacks: readonly string[];
+  readonly remarks: Readonly<Record<string, string>>;
   readonly #command: readonly string[];
   readonly #needs: string;
   readonly #env: Readonly<Record<string, string>>;
@@ -122,6 +141,8 @@ export class ProgramClient implements Client {
     notApplicable?: Readonly<Record<string, string>>;
     limits?: readonly Limit[];
     unreadable?: Readonly<Partial<Record<Codec, string>>>;
+    lacks?: readonly string[];
+    remarks?: Readonly<Record<string, string>>;
     env?: Readonly<Record<string, string>>;
   }) {
     this.name = options.name;
@@ -130,6 +151,8 @@ export class ProgramClient implements Client {
     this.notApplicable = options.notApplicable ?? {};
     this.limits = new Set(options.limits ?? []);
     this.unreadable = options.unreadable ?? {};
+    this.lacks = options.lacks ?? [];
+    this.remarks = options.remarks ?? {};
     this.#env = options.env ?? {};
   }
 
@@ -212,6 +235,26 @@ export class ProgramClient implements Client {
   ): Promise<string[]> {
     const output = await this.#run(bootstrap, ['transact', topic, input, group, transactionalId]);
     return JSON.parse(output) as string[];
+  }
+
+  async steer(
+    bootstrap: string,
+    topic: string,
+    group: string,
+    onEvent: (event: SteerEvent) => void,
+  ): Promise<void> {
+    await this.#run(bootstrap, ['steer', topic, group], {
+      onLine: (line) => onEvent(JSON.parse(line) as SteerEvent),
+    });
+  }
+
+  async administer(
+    bootstrap: string,
+    topic: string,
+    group: string,
+  ): Promise<Record<string, unknown>> {
+    const output = await this.#run(bootstrap, ['administer', topic, group]);
+    return JSON.parse(output) as Record<string, unknown>;
   }
 
   async #run(

@@ -14,6 +14,9 @@ const noZstd: { zstd?: string } =
     : { zstd: 'zstd: it takes zstd from node:zlib, which has it from Node 22.15 on' };
 const python = join(programs, 'python/.venv/bin/python');
 
+/** Of @platformatic/kafka. */
+const NO_HEIR = 'no second producer takes the id over: it asks for one as producer 0 of epoch 0';
+
 export const kcat = new KcatClient();
 
 export const clients: readonly Client[] = [
@@ -34,6 +37,10 @@ export const clients: readonly Client[] = [
       snappy:
         'snappy: it does not read the xerial framing that Java, sarama and kafka-python write',
     },
+    remarks: {
+      steer: 'pause: it pauses its whole stream; seek: it opens another stream',
+      transactions: NO_HEIR,
+    },
   }),
   new ProgramClient({
     name: 'platformatic 2',
@@ -43,6 +50,10 @@ export const clients: readonly Client[] = [
       join(programs, 'platformatic-2/client.mjs'),
     ],
     needs: join(programs, 'platformatic-2/node_modules/node/bin/node'),
+    remarks: {
+      steer: 'pause: it pauses its whole stream; seek: it opens another stream',
+      transactions: NO_HEIR,
+    },
   }),
   new ProgramClient({
     name: 'node-rdkafka',
@@ -52,6 +63,10 @@ export const clients: readonly Client[] = [
       'node-rdkafka/node_modules/node-rdkafka/build/Release/node-librdkafka.node',
     ),
     notApplicable: { configs: 'node-rdkafka has no such call' },
+    lacks: ['retention', 'earliest', 'listed', 'state', 'left'],
+    remarks: {
+      admin: 'it has calls for creating and deleting topics and partitions only',
+    },
     limits: ['max-timestamp', 'null-header', 'empty-value', 'reads null headers as empty'],
   }),
   new ProgramClient({
@@ -74,6 +89,9 @@ export const clients: readonly Client[] = [
     name: 'sarama',
     command: [join(programs, 'go/bin/sarama')],
     needs: join(programs, 'go/bin/sarama'),
+    remarks: {
+      steer: 'seek: in a group it has none; it resets the offset and begins a new session',
+    },
     limits: ['max-timestamp'],
   }),
   new ProgramClient({

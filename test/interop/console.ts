@@ -23,10 +23,16 @@ const RECORD = '<;>';
 
 export class ConsoleClient implements Client {
   readonly name = 'kafka tools';
-  readonly notApplicable = { transactions: 'the console producer has none' };
+  readonly notApplicable = {
+    transactions: 'the console producer has none',
+    steer: 'the console consumer has no such call',
+    admin: 'they are compared with Kafka by --only administration',
+  };
   readonly limits: ReadonlySet<Limit> = new Set(['timestamp', 'binary', 'read-from-timestamp']);
 
   readonly unreadable = {};
+  readonly lacks = [];
+  readonly remarks = {};
 
   missing(): string | null {
     return existsSync(join(interopDir, 'clients/java/target/classes'))

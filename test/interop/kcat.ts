@@ -24,10 +24,14 @@ export class KcatClient implements Client {
     create: 'kcat has no such call',
     configs: 'kcat has no such call',
     delete: 'kcat has no such call',
+    steer: 'kcat has no such call',
+    admin: 'kcat has no such call',
   };
   readonly limits: ReadonlySet<Limit> = new Set(['timestamp', 'max-timestamp', 'cuts headers']);
 
   readonly unreadable = {};
+  readonly lacks = [];
+  readonly remarks = {};
 
   missing(): string | null {
     return spawnSync('kcat', ['-V']).error === undefined ? null : 'no kcat on PATH (Debian: kcat)';

@@ -3,6 +3,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { createReadStream, createWriteStream, type WriteStream } from 'node:fs';
+import { createInterface } from 'node:readline';
 import { pipeline } from 'node:stream/promises';
 
 export type RunOptions = {
@@ -13,6 +14,8 @@ export type RunOptions = {
   readonly env?: Readonly<Record<string, string>>;
   readonly cwd?: string;
   readonly timeoutMs?: number;
+  /** Each line of standard output as it comes, which is not kept then. */
+  readonly onLine?: (line: string) => void;
 };
 
 export type RunResult = { readonly code: number; readonly stdout: Buffer; readonly stderr: string };
@@ -39,7 +42,10 @@ export async function run(
   });
   const stdout: Buffer[] = [];
   let file: WriteStream | undefined;
-  if (options.outputFile === undefined) {
+  const { onLine } = options;
+  if (onLine !== undefined) {
+    createInterface({ input: child.stdout }).on('line', onLine);
+  } else if (options.outputFile === undefined) {
     child.stdout.on('data', (part: Buffer) => stdout.push(part));
   } else {
     file = createWriteStream(options.outputFile);

@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
 import { administration } from './administration.js';
+import { CLAIMS, NO_MEMBERS } from './claims.js';
 import { type Client, codecs, LIMITS, type Limit } from './client.js';
 import { clients, kcat } from './clients.js';
 import { directories } from './directories.js';
@@ -116,8 +117,11 @@ for (const client of present) {
   }
 }
 for (const protocol of ['classic', 'consumer'] as const) {
-  for (const client of present.filter(({ name }) => hasMembers(name, protocol))) {
-    await cell(client, `group ${protocol}`, () => members({ server, client, ledger }, protocol));
+  for (const client of present) {
+    const task = `group ${protocol}`;
+    if (hasMembers(client.name, protocol)) {
+      await cell(client, task, () => members({ server, client, ledger }, protocol));
+    } else table.set(client.name, task, { kind: 'none', reason: NO_MEMBERS[task] ?? '' });
   }
 }
 for (const client of present) {
@@ -136,6 +140,7 @@ finish();
 
 function finish(): never {
   console.log(table.toString());
+  if (present.length > 0) console.log(table.claims(CLAIMS));
   for (const line of table.failures()) console.log(`\n${line}`);
   const { passed, failed, skipped } = table.counts();
   console.log(`${passed} passed, ${failed} failed${skipped > 0 ? `, ${skipped} skipped` : ''}`);
@@ -292,14 +297,16 @@ async function check(subject: string, what: string, run: () => Promise<unknown>)
 }
 
 /** What a passed cell leaves out. */
-function notesOf({ limits, unreadable }: Client, task: string): string[] {
+function notesOf({ limits, unreadable, remarks }: Client, task: string): string[] {
   if (task === 'matrix' || task === 'golden') return Object.values(unreadable);
   const left: Readonly<Partial<Record<string, readonly Limit[]>>> = {
     records: ['timestamp', 'binary', 'empty-value', 'null-header'],
     offsets: ['max-timestamp'],
     middle: ['read-from-timestamp'],
   };
-  return (left[task] ?? []).filter((limit) => limits.has(limit)).map((limit) => LIMITS[limit]);
+  const limited = (left[task] ?? []).filter((limit) => limits.has(limit));
+  const remark = remarks[task];
+  return [...limited.map((limit) => LIMITS[limit]), ...(remark === undefined ? [] : [remark])];
 }
 
 async function timed(

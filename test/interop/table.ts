@@ -49,13 +49,7 @@ export class Table {
         ...this.#columns.map((column) => this.#show(cells.get(column), notes)),
       ]);
     }
-    const widths = rows[0]?.map((_, i) => Math.max(...rows.map((row) => row[i]?.length ?? 0)));
-    const lines = (this.#rows.size === 0 ? [] : rows).map((row) =>
-      row
-        .map((text, i) => text.padEnd(widths?.[i] ?? 0))
-        .join('  ')
-        .trimEnd(),
-    );
+    const lines = this.#rows.size === 0 ? [] : aligned(rows);
     notes.forEach((reason, i) => {
       lines.push(`[${i + 1}] ${reason}`);
     });
@@ -65,14 +59,33 @@ export class Table {
     return `\n${lines.join('\n')}\n`;
   }
 
+  /** The clients once more, by what they are said to do; a claim of several tasks is held if all pass. */
+  claims(claims: readonly (readonly [string, readonly string[]])[]): string {
+    const notes: string[] = [];
+    const rows = [['client', ...claims.map(([claim]) => claim)]];
+    for (const [name, { cells }] of this.#rows) {
+      const shown = claims.map(([, tasks]) => {
+        const found = tasks.flatMap((task) => cells.get(task) ?? []);
+        if (found.length === 0) return '';
+        const bad = found.find(({ kind }) => kind === 'fail' || kind === 'skip');
+        if (bad !== undefined) return this.#show(bad, notes);
+        const none = found.filter(({ kind }) => kind === 'none');
+        // One of its codecs is missing, or the claim itself.
+        if (none.length === found.length) return this.#show(none[0], notes);
+        const numbers = found.flatMap((cell) => numbersOf(cell, notes));
+        const some = found.length < tasks.length || none.length > 0 ? 'part' : 'yes';
+        return `${some}${numbers.length > 0 ? `[${[...new Set(numbers)]}]` : ''}`;
+      });
+      rows.push([name, ...shown]);
+    }
+    return `\n${[...aligned(rows), ...notes.map((note, i) => `[${i + 1}] ${note}`)].join('\n')}\n`;
+  }
+
   #show(cell: Cell | undefined, notes: string[]): string {
     if (cell === undefined) return '';
     if (cell.kind === 'fail') return 'FAIL';
     if (cell.kind === 'skip') return 'SKIPPED';
-    const numbers = (cell.kind === 'pass' ? (cell.notes ?? []) : [cell.reason]).map((note) => {
-      if (!notes.includes(note)) notes.push(note);
-      return notes.indexOf(note) + 1;
-    });
+    const numbers = numbersOf(cell, notes);
     if (cell.kind === 'none') return `-[${numbers}]`;
     return `PASS ${cell.seconds.toFixed(1)}${numbers.length > 0 ? `[${numbers}]` : ''}`;
   }
@@ -85,4 +98,22 @@ export class Table {
       this.#checks.map(({ subject, what, cell }) => ({ what: `${subject}: ${what}`, cell })),
     );
   }
+}
+
+/** The numbers of a cell's notes, which are added to those there are. */
+function numbersOf(cell: Cell, notes: string[]): number[] {
+  return (cell.kind === 'pass' ? (cell.notes ?? []) : [cell.reason]).map((note) => {
+    if (!notes.includes(note)) notes.push(note);
+    return notes.indexOf(note) + 1;
+  });
+}
+
+function aligned(rows: readonly (readonly string[])[]): string[] {
+  const widths = rows[0]?.map((_, i) => Math.max(...rows.map((row) => row[i]?.length ?? 0)));
+  return rows.map((row) =>
+    row
+      .map((text, i) => text.padEnd(widths?.[i] ?? 0))
+      .join('  ')
+      .trimEnd(),
+  );
 }

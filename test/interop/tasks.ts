@@ -7,8 +7,10 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type Client, type Codec, codecs, Refused, type TestRecord } from './client.js';
 import { KcatClient } from './kcat.js';
+import { roundTrip } from './round-trip.js';
 import { storedBatch } from './segment-file.js';
 import type { Server } from './servers.js';
+import { steering } from './steering.js';
 import { transactions } from './transactions.js';
 
 export type Context = {
@@ -73,6 +75,8 @@ export const tasks: readonly Task[] = [
   { name: 'large', run: large },
   { name: 'too-large', run: tooLarge },
   { name: 'transactions', run: transactions },
+  { name: 'steer', run: steering },
+  { name: 'admin', run: roundTrip },
   { name: 'auto-create', run: autoCreate },
   { name: 'delete', run: remove },
 ];

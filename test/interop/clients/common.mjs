@@ -2,10 +2,13 @@
 
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
+import { setTimeout as sleep } from 'node:timers/promises';
 
 /**
  * Runs one command by the functions of a client: version, metadata, create, remove, configs, produce, consume, offset,
- * transactional (begin, send, offsets, commit, abort), readCommitted, close and errorCode. `consume` calls `onRecord` for every record and ends after `count` of them.
+ * transactional (begin, send, offsets, commit, abort), readCommitted, steered (pause, resume, seek, close), close and errorCode; where
+ * it has them createPartitions, alter, deleteRecords, groups, groupState, deleteGroup. `consume` calls `onRecord` for
+ * every record and ends after `count` of them.
  */
 export async function main(client) {
   const [command, ...args] = process.argv.slice(2);
@@ -65,6 +68,67 @@ const commands = {
     await heir.commit();
     await print(JSON.stringify(await client.readCommitted(topic, 4)));
   },
+  async steer(client, [topic, group]) {
+    const say = (event) => process.stdout.write(`${JSON.stringify(event)}\n`);
+    let seen = [0, 0];
+    let wake = () => {};
+    const until = async (isEnough) => {
+      while (!isEnough()) {
+        await new Promise((resolve) => {
+          wake = resolve;
+        });
+      }
+    };
+    const consumer = await client.steered(topic, group, (partition, offset) => {
+      seen[partition]++;
+      say({ partition, offset });
+      wake();
+    });
+    await until(() => seen[0] === 20 && seen[1] === 20);
+    await consumer.pause([0]);
+    say({ did: 'pause' });
+    // A client that pauses everything has another way to see that there is something to read.
+    await (consumer.witness?.(25) ?? until(() => seen[1] === 25));
+    say({ did: 'resume' });
+    await consumer.resume([0]);
+    await until(() => seen[0] === 25 && seen[1] === 25);
+    say({ did: 'seek' });
+    seen = [0, 0];
+    await consumer.seek([0, 1], 5);
+    await until(() => seen[0] === 20 && seen[1] === 20);
+    await consumer.close();
+  },
+  async administer(client, [topic, group]) {
+    const answer = {};
+    const found = async () => (await client.metadata()).topics[topic];
+    await client.create(topic, 2, []);
+    answer.again = await client.create(topic, 2, []).then(
+      () => 0,
+      (error) => client.errorCode(error),
+    );
+    if (client.createPartitions) await client.createPartitions(topic, 3);
+    answer.partitions = await soon(3, found);
+    if (client.alter) {
+      await client.alter(topic, 'retention.ms', '123456789');
+      const read = async () => (await client.configs(topic))['retention.ms'];
+      answer.retention = await soon('123456789', read);
+    }
+    if (client.deleteRecords) {
+      const record = { key: null, value: Buffer.from('x'), headers: [] };
+      await client.produce(topic, [record, record, record], { codec: 'none', idempotent: false });
+      await client.deleteRecords(topic, 2);
+      answer.earliest = Number(await client.offset(topic, { offset: 'earliest' }));
+    }
+    if (client.groups) {
+      answer.listed = (await client.groups()).includes(group);
+      answer.state = await client.groupState(group);
+      await client.deleteGroup(group);
+      answer.left = (await client.groups()).includes(group);
+    }
+    await client.remove(topic);
+    answer.deleted = (await soon(undefined, found)) === undefined;
+    await print(JSON.stringify(answer));
+  },
   async 'consume-text'(client, [topic, count]) {
     let parts = [];
     let size = 0;
@@ -95,6 +159,16 @@ async function successor(client, producer, topic, id) {
   });
   if (!fenced) throw new Error('a producer commits that has a successor');
   return heir;
+}
+
+/** What `read` answers once it is as wanted, or at last: a change may take a moment to be seen. */
+async function soon(wanted, read) {
+  let seen = await read();
+  for (let left = 50; left > 0 && seen !== wanted; left--) {
+    await sleep(100);
+    seen = await read();
+  }
+  return seen;
 }
 
 function parseAt(text) {

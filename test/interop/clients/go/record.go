@@ -66,6 +66,15 @@ type Client interface {
 	// Transactional answers a producer that has the transactional id for itself.
 	Transactional(id string) (Transactional, error)
 	ReadCommitted(topic string, count int) ([]string, error)
+	// Steered answers a consumer of the topic in a group, from the beginning.
+	Steered(topic, group string) (Steered, error)
+	CreatePartitions(topic string, count int) error
+	Alter(topic, name, value string) error
+	// DeleteRecords of partition 0 before an offset.
+	DeleteRecords(topic string, before int64) error
+	Groups() ([]string, error)
+	GroupState(group string) (string, error)
+	DeleteGroup(group string) error
 	ErrorCode(err error) string
 }
 
@@ -143,6 +152,10 @@ func command(client Client, name string, args []string) error {
 			return err
 		}
 		return answer.Encode(values)
+	case "steer":
+		return steer(client, args[0], args[1])
+	case "administer":
+		return administer(client, args[0], args[1], answer)
 	case "consume-text":
 		return client.Consume(args[0], At{Name: "earliest"}, int(number(args[1])), func(record Record) {
 			out.Write(record.Value)

@@ -182,6 +182,41 @@ await main({
     });
     return values;
   },
+  async steered(topic, groupId, onRecord) {
+    const consumer = await open(kafka.consumer({ groupId, maxWaitTimeInMs: 100 }));
+    await consumer.subscribe({ topic, fromBeginning: true });
+    await consumer.run({
+      autoCommit: false,
+      eachMessage: async ({ partition, message }) => onRecord(partition, Number(message.offset)),
+    });
+    return {
+      pause: (partitions) => consumer.pause([{ topic, partitions }]),
+      resume: (partitions) => consumer.resume([{ topic, partitions }]),
+      seek(partitions, to) {
+        for (const partition of partitions) consumer.seek({ topic, partition, offset: String(to) });
+      },
+      close: () => {},
+    };
+  },
+  createPartitions: async (topic, count) =>
+    (await admin()).createPartitions({ topicPartitions: [{ topic, count }] }),
+  alter: async (topic, name, value) =>
+    (await admin()).alterConfigs({
+      validateOnly: false,
+      resources: [
+        { type: ConfigResourceTypes.TOPIC, name: topic, configEntries: [{ name, value }] },
+      ],
+    }),
+  async deleteRecords(topic, before) {
+    const client = await admin();
+    // It has the leaders of topics only that it has been asked about in this way.
+    await client.fetchTopicOffsets(topic);
+    const partitions = [{ partition: 0, offset: String(before) }];
+    await client.deleteTopicRecords({ topic, partitions });
+  },
+  groups: async () => (await (await admin()).listGroups()).groups.map(({ groupId }) => groupId),
+  groupState: async (group) => (await (await admin()).describeGroups([group])).groups[0].state,
+  deleteGroup: async (group) => (await admin()).deleteGroups([group]),
   offset,
   close: async () => {
     for (const close of opened.reverse()) await close();

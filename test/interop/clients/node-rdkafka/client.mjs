@@ -154,6 +154,29 @@ await main({
     }
     return values;
   },
+  async steered(topic, group, onRecord) {
+    const settings = { 'group.id': group, 'enable.auto.commit': false, 'fetch.wait.max.ms': 100 };
+    const reader = await open(
+      new kafka.KafkaConsumer({ ...common, ...settings }, { 'auto.offset.reset': 'earliest' }),
+    );
+    reader.on('data', ({ partition, offset: at }) => onRecord(partition, at));
+    reader.subscribe([topic]);
+    reader.consume();
+    const all = (partitions) => partitions.map((partition) => ({ topic, partition }));
+    return {
+      pause: (partitions) => reader.pause(all(partitions)),
+      resume: (partitions) => reader.resume(all(partitions)),
+      async seek(partitions, to) {
+        const seek = promisify(reader.seek.bind(reader));
+        for (const one of all(partitions)) await seek({ ...one, offset: to }, TIMEOUT_MS);
+      },
+      close: () => {},
+    };
+  },
+  async createPartitions(topic, count) {
+    const client = admin();
+    await promisify(client.createPartitions.bind(client))(topic, count, TIMEOUT_MS);
+  },
   offset: (topic, at) => offset(topic, at),
   close: async () => {
     for (const close of opened.reverse()) await close();

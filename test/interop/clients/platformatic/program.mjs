@@ -166,6 +166,49 @@ export async function program({ Admin, Consumer, Producer }, packageJson) {
       }
       return values;
     },
+    async steered(topic, groupId, onRecord) {
+      const reader = open(new Consumer({ ...options, groupId, maxWaitTime: 100 }));
+      const read = async (how) => {
+        const stream = await reader.consume({ topics: [topic], autocommit: false, ...how });
+        stream.on('data', ({ partition, offset }) => onRecord(partition, Number(offset)));
+        return stream;
+      };
+      let stream = await read({ mode: 'earliest' });
+      return {
+        pause: () => stream.pause(),
+        witness: (count) => this.consume(topic, { offset: 0 }, count, () => {}),
+        resume: () => stream.resume(),
+        async seek(partitions, to) {
+          await stream.close();
+          const offsets = partitions.map((partition) => ({ topic, partition, offset: BigInt(to) }));
+          stream = await read({ mode: 'manual', offsets });
+        },
+        close: () => stream.close(),
+      };
+    },
+    createPartitions: (topic, count) =>
+      admin().createPartitions({ topics: [{ name: topic, count, assignments: null }] }),
+    alter: (topic, name, value) =>
+      admin().incrementalAlterConfigs({
+        resources: [
+          {
+            resourceType: 2,
+            resourceName: topic,
+            configs: [{ name, value, configOperation: 0 }],
+          },
+        ],
+      }),
+    deleteRecords: (topic, before) =>
+      admin().deleteRecords({
+        topics: [{ name: topic, partitions: [{ partition: 0, offset: BigInt(before) }] }],
+      }),
+    groups: async () => [...(await admin().listGroups()).keys()],
+    async groupState(group) {
+      const { state } = (await admin().describeGroups({ groups: [group] })).get(group);
+      // The older version has its own names, in capitals.
+      return state[0] + state.slice(1).toLowerCase();
+    },
+    deleteGroup: (group) => admin().deleteGroups({ groups: [group] }),
     offset,
     close: async () => {
       for (const client of opened.reverse()) await client.close();

@@ -4,6 +4,7 @@ import base64
 import json
 import os
 import sys
+import time
 
 BOOTSTRAP = os.environ.get("BOOTSTRAP", "")
 
@@ -97,6 +98,70 @@ def do_transact(client, topic, source, group, transactional_id):
     write(heir, ["committed 3"])
     heir.commit()
     print(json.dumps([value.decode() for value in client.read_committed(topic, 4)]))
+
+
+def do_steer(client, topic, group):
+    def say(**event):
+        print(json.dumps(event), flush=True)
+
+    def read(*counts):
+        while tuple(seen) != counts:
+            for partition, offset in consumer.poll():
+                seen[partition] += 1
+                say(partition=partition, offset=offset)
+
+    seen = [0, 0]
+    consumer = client.steered(topic, group)
+    read(20, 20)
+    consumer.pause(0)
+    say(did="pause")
+    read(20, 25)
+    say(did="resume")
+    consumer.resume(0)
+    read(25, 25)
+    say(did="seek")
+    seen[:] = [0, 0]
+    for partition in 0, 1:
+        consumer.seek(partition, 5)
+    read(20, 20)
+    consumer.close()
+
+
+def do_administer(client, topic, group):
+    def partitions():
+        return client.metadata()["topics"].get(topic)
+
+    answer = {"again": 0}
+    client.create(topic, 2, {})
+    try:
+        client.create(topic, 2, {})
+    except Exception as error:
+        answer["again"] = client.error_code(error)
+    client.create_partitions(topic, 3)
+    answer["partitions"] = soon(3, partitions)
+    client.alter(topic, "retention.ms", "123456789")
+    answer["retention"] = soon("123456789", lambda: client.configs(topic)["retention.ms"])
+    client.produce(topic, [(None, b"x", [], None)] * 3, "none", False)
+    client.delete_records(topic, 2)
+    answer["earliest"] = client.offset(topic, "earliest")
+    answer["listed"] = group in client.groups()
+    answer["state"] = client.group_state(group)
+    client.delete_group(group)
+    answer["left"] = group in client.groups()
+    client.delete(topic)
+    answer["deleted"] = soon(None, partitions) is None
+    print(json.dumps(answer))
+
+
+def soon(wanted, read):
+    """What read() answers once it is as wanted, or at last: a change may take a moment to be seen."""
+    seen = read()
+    for _ in range(50):
+        if seen == wanted:
+            break
+        time.sleep(0.1)
+        seen = read()
+    return seen
 
 
 def do_consume_text(client, topic, count):

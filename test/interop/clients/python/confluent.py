@@ -3,7 +3,15 @@
 import confluent_kafka
 from common import BOOTSTRAP, main
 from confluent_kafka import Consumer, KafkaException, Producer, TopicPartition
-from confluent_kafka.admin import AdminClient, ConfigResource, NewTopic, OffsetSpec
+from confluent_kafka.admin import (
+    AdminClient,
+    AlterConfigOpType,
+    ConfigEntry,
+    ConfigResource,
+    NewPartitions,
+    NewTopic,
+    OffsetSpec,
+)
 
 TIMEOUT = 20
 
@@ -127,8 +135,72 @@ class Client:
                 values.append(message.value())
         return values
 
+    def steered(self, topic, group):
+        return Steered(topic, group)
+
+    def create_partitions(self, topic, count):
+        client = admin()
+        wait(client.create_partitions([NewPartitions(topic, count)]))
+
+    def alter(self, topic, name, value):
+        entry = ConfigEntry(name, value, incremental_operation=AlterConfigOpType.SET)
+        client = admin()
+        resource = ConfigResource("topic", topic, incremental_configs=[entry])
+        wait(client.incremental_alter_configs([resource]))
+
+    def delete_records(self, topic, before):
+        client = admin()
+        wait(client.delete_records([TopicPartition(topic, 0, before)]))
+
+    def groups(self):
+        client = admin()
+        return [one.group_id for one in client.list_consumer_groups().result(TIMEOUT).valid]
+
+    def group_state(self, group):
+        client = admin()
+        [found] = wait(client.describe_consumer_groups([group]))
+        return found.state.name.title()
+
+    def delete_group(self, group):
+        client = admin()
+        wait(client.delete_consumer_groups([group]))
+
     def error_code(self, error):
         return error.args[0].code() if isinstance(error, KafkaException) else "?"
+
+
+class Steered:
+    def __init__(self, topic, group):
+        self.topic = topic
+        self.consumer = Consumer(
+            {
+                "bootstrap.servers": BOOTSTRAP,
+                "group.id": group,
+                "auto.offset.reset": "earliest",
+                "enable.auto.commit": False,
+                "fetch.wait.max.ms": 100,
+            }
+        )
+        self.consumer.subscribe([topic])
+
+    def poll(self):
+        found = self.consumer.consume(100, timeout=0.1)
+        for message in found:
+            if message.error():
+                raise KafkaException(message.error())
+        return [(message.partition(), message.offset()) for message in found]
+
+    def pause(self, partition):
+        self.consumer.pause([TopicPartition(self.topic, partition)])
+
+    def resume(self, partition):
+        self.consumer.resume([TopicPartition(self.topic, partition)])
+
+    def seek(self, partition, offset):
+        self.consumer.seek(TopicPartition(self.topic, partition, offset))
+
+    def close(self):
+        self.consumer.close()
 
 
 class Transactional:

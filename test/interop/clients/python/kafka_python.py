@@ -3,7 +3,7 @@
 import kafka
 from common import BOOTSTRAP, main
 from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer, TopicPartition
-from kafka.admin import ConfigResource, ConfigResourceType, NewTopic
+from kafka.admin import ConfigResource, ConfigResourceType, NewPartitions, NewTopic
 from kafka.structs import OffsetAndMetadata
 
 
@@ -89,8 +89,60 @@ class Client:
                 values.append(record.value)
         return values
 
+    def steered(self, topic, group):
+        return Steered(topic, group)
+
+    def create_partitions(self, topic, count):
+        make_admin().create_partitions({topic: NewPartitions(count)})
+
+    def alter(self, topic, name, value):
+        resource = ConfigResource(ConfigResourceType.TOPIC, topic, configs={name: value})
+        make_admin().alter_configs([resource])
+
+    def delete_records(self, topic, before):
+        make_admin().delete_records({TopicPartition(topic, 0): before})
+
+    def groups(self):
+        return [one["group_id"] for one in make_admin().list_groups()]
+
+    def group_state(self, group):
+        found = make_admin().describe_groups([group])
+        return found[group]["group_state"]
+
+    def delete_group(self, group):
+        make_admin().delete_groups([group])
+
     def error_code(self, error):
         return getattr(error, "errno", "?")
+
+
+class Steered:
+    def __init__(self, topic, group):
+        self.topic = topic
+        self.consumer = KafkaConsumer(
+            topic,
+            bootstrap_servers=BOOTSTRAP,
+            group_id=group,
+            auto_offset_reset="earliest",
+            enable_auto_commit=False,
+            fetch_max_wait_ms=100,
+        )
+
+    def poll(self):
+        found = self.consumer.poll(100).values()
+        return [(record.partition, record.offset) for records in found for record in records]
+
+    def pause(self, partition):
+        self.consumer.pause(TopicPartition(self.topic, partition))
+
+    def resume(self, partition):
+        self.consumer.resume(TopicPartition(self.topic, partition))
+
+    def seek(self, partition, offset):
+        self.consumer.seek(TopicPartition(self.topic, partition), offset)
+
+    def close(self):
+        self.consumer.close()
 
 
 class Transactional:

@@ -73,6 +73,8 @@ public final class Client {
       case "version" -> print(AppInfoParser.getVersion());
       case "metadata" -> metadata();
       case "member" -> Member.run(args);
+      case "steer" -> Steering.steer(args.get(0), args.get(1));
+      case "administer" -> print(Steering.administer(args.get(0), args.get(1)));
       case "create" -> create(args);
       case "delete" -> {
         try (Admin admin = admin()) {
