@@ -17,6 +17,14 @@ const mocha = join(conformanceDir, 'clients/mocha/node_modules/mocha/bin/mocha.j
  */
 const EMPTY_BUFFERS = /empty (buffer )?key and empty value$|empty payload and empty key/;
 
+/**
+ * Left out of the set `ci`: node-rdkafka's consume loop and its disconnect race, so that a disconnect hangs for
+ * ever, all answers given, or the process crashes (against Kafka 4.2 too).
+ */
+const RACING_SPEC = 'both.spec.js';
+/** It asks with a time limit of 0 ms and fails where the answer is there at once. */
+const AT_ONCE = /should obey the timeout$/;
+
 type MochaTest = {
   readonly fullTitle: string;
   readonly duration?: number;
@@ -46,6 +54,11 @@ async function run(context: Context): Promise<void> {
   const specs = readdirSync(join(packageDir, 'e2e')).filter(
     (file) => file.endsWith('.spec.js') && context.isWanted(file),
   );
+  if (context.isQuick && specs.includes(RACING_SPEC)) {
+    specs.splice(specs.indexOf(RACING_SPEC), 1);
+    const reason = 'its disconnect may hang or crash: in the whole run only';
+    report.add({ suite: NAME, test: RACING_SPEC, verdict: 'skip', seconds: 0, reason });
+  }
   const controls = new Map(
     specs.map((spec) => [
       spec,
@@ -72,6 +85,8 @@ async function run(context: Context): Promise<void> {
         if (EMPTY_BUFFERS.test(test.fullTitle)) {
           const known = 'fails against Kafka 4.2 too: an empty Buffer is sent as null';
           report.add({ ...base, verdict: 'skip', reason: known });
+        } else if (AT_ONCE.test(test.fullTitle)) {
+          report.add({ ...base, verdict: 'skip', reason: 'the answer came within its 0 ms' });
         } else report.add({ ...base, verdict: 'fail', reason });
       } else if (!context.withControl) {
         report.add({ ...base, verdict: 'pass' });
