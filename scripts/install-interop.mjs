@@ -3,6 +3,7 @@
 //
 //     node scripts/install-interop.mjs            everything that is missing or has changed
 //     node scripts/install-interop.mjs --tools    only the tools (Debian packages)
+//     node scripts/install-interop.mjs --only java,node-rdkafka
 //
 // Tools come from apt where it is there and may be used; else their names are printed. What fails is
 // said at the end with its log, and makes exit code 1; the other clients are installed all the same.
@@ -55,8 +56,12 @@ async function main() {
   if (!installTools('interop')) return 1;
   if (process.argv.includes('--tools')) return 0;
   const failed = [];
+  const only = process.argv[process.argv.indexOf('--only') + 1]?.split(',');
+  const chosen = Object.entries(installers).filter(
+    ([name]) => !process.argv.includes('--only') || only?.includes(name),
+  );
   await Promise.all(
-    Object.entries(installers).map(async ([name, start]) => {
+    chosen.map(async ([name, start]) => {
       const started = performance.now();
       try {
         const done = await start();

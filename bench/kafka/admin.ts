@@ -4,12 +4,14 @@ import { once } from 'node:events';
 import { connect } from 'node:net';
 import type { Chunk } from '#src/base/chunk.js';
 import { decodeResponse, encodeRequest } from '#src/protocol/codec.js';
+import { listOffsets } from '#src/protocol/messages/02-list-offsets.js';
 import { metadata } from '#src/protocol/messages/03-metadata.js';
 import { createTopics } from '#src/protocol/messages/19-create-topics.js';
 import { deleteTopics } from '#src/protocol/messages/20-delete-topics.js';
 
 const CREATE_VERSION = 4;
 const DELETE_VERSION = 3;
+const LIST_VERSION = 2;
 const METADATA_VERSION = 4;
 /** Behind the correlation id: these versions have no tagged fields in their header. */
 const BODY_POSITION = 4;
@@ -38,7 +40,10 @@ export async function createTopic(
   const { topics } = decodeResponse(createTopics, CREATE_VERSION, frame, BODY_POSITION);
   const { errorCode = -1, errorMessage = '' } = topics[0] ?? {};
   if (errorCode !== 0) throw new Error(`topic ${name}: error ${errorCode} ${errorMessage ?? ''}`);
-  await until(async () => (await leaders(port, name)) === partitions, `leaders of ${name}`);
+  await until(
+    async () => (await leaders(port, name, partitions)) === partitions,
+    `leaders of ${name}`,
+  );
 }
 
 export async function deleteTopic(port: number, name: string): Promise<void> {
@@ -63,16 +68,23 @@ export async function isReady(port: number): Promise<boolean> {
   }
 }
 
-/** Number of partitions that have a leader. */
-async function leaders(port: number, name: string): Promise<number> {
-  const request = encodeRequest(metadata, METADATA_VERSION, 1, 'bench', {
-    topics: [{ name }],
-    allowAutoTopicCreation: false,
+/** Number of partitions whose leader knows that it is: metadata says so a little earlier. */
+async function leaders(port: number, name: string, partitions: number): Promise<number> {
+  const request = encodeRequest(listOffsets, LIST_VERSION, 1, 'bench', {
+    replicaId: -1,
+    topics: [
+      {
+        name,
+        partitions: Array.from({ length: partitions }, (_, partitionIndex) => ({
+          partitionIndex,
+          timestamp: -1,
+        })),
+      },
+    ],
   });
   const frame = await exchange(port, request);
-  const { topics } = decodeResponse(metadata, METADATA_VERSION, frame, BODY_POSITION);
-  const partitions = topics[0]?.partitions ?? [];
-  return partitions.filter((one) => one.errorCode === 0 && one.leaderId >= 0).length;
+  const { topics } = decodeResponse(listOffsets, LIST_VERSION, frame, BODY_POSITION);
+  return topics[0]?.partitions.filter(({ errorCode }) => errorCode === 0).length ?? 0;
 }
 
 export async function until(condition: () => Promise<boolean>, what: string): Promise<void> {

@@ -165,14 +165,12 @@ function running(
     cpuSeconds: () => cpuSecondsCoarse(pid),
     rssMib: () => rssMib(pid),
     peakRssMib: () => peakRssMib(pid),
-    // The mock has its topics from the start, named as `topicName` names them.
     createTopic: async (topic, partitions, configs = {}) => {
-      if (name === 'mock') return;
       const deleted = dataDir === null ? {} : { 'file.delete.delay.ms': '500' };
       await createTopic(port, topic, partitions, { ...deleted, ...configs });
     },
     deleteTopic: async (topic) => {
-      if (name !== 'mock') await deleteTopic(port, topic);
+      await deleteTopic(port, topic);
     },
     warmFiles: (topic) => {
       if (dataDir !== null) readFiles(dataDir, topic);
@@ -202,7 +200,7 @@ function readWhole(path: string): void {
 }
 
 /** Ports that were free a moment ago. */
-async function freePorts(count: number): Promise<number[]> {
+export async function freePorts(count: number): Promise<number[]> {
   const servers = await Promise.all(
     Array.from({ length: count }, async () => {
       const server = createServer();

@@ -32,10 +32,9 @@ export async function producerPerformance(
   args.push('--warmup-records', String(options.warmup));
   args.push('--bootstrap-server', `127.0.0.1:${broker.port}`, '--command-property', 'acks=all');
   const { output, cpu } = await measured(broker, 'java', tool('ProducerPerformance', args));
-  // 500000 records sent, 123456.7 records/sec (117.7 MB/sec), ... 12 ms 99th, ...; the last is the sum
-  // without the warm-up.
-  const rates = [...output.matchAll(/([\d.]+) records\/sec.*?([\d.]+) ms 99th/g)];
-  const [, rate, p99] = rates.at(-1) ?? [];
+  // 375000 steady state records sent, 123456.7 records/sec (117.7 MB/sec), ..., 12 ms 99th, ...
+  const steady = lastMatching(output, /steady state records sent/);
+  const [, rate, p99] = /([\d.]+) records\/sec.*?([\d.]+) ms 99th/.exec(steady) ?? [];
   if (rate === undefined) throw new Error(`ProducerPerformance says: ${output.slice(-2000)}`);
   return { recordsPerSecond: Number(rate), p99Ms: Number(p99), brokerCpuSeconds: cpu };
 }
@@ -116,7 +115,7 @@ export interface Percentiles {
   readonly max: number;
 }
 
-/** What `load` prints: by mode some of these. Times in microseconds. */
+/** What the load generator prints: by mode some of these. Times in microseconds. */
 export interface LoadResult {
   readonly seconds: number;
   readonly requests: number;
@@ -125,10 +124,6 @@ export interface LoadResult {
   readonly ackUs: Percentiles;
   readonly endToEndUs: Percentiles;
   readonly firstMs: number;
-  /** Of the measured part alone. */
-  readonly brokerCpuSeconds: number;
-  /** Likewise, of the load generator itself. */
-  readonly peakRssMib: number;
 }
 
 export async function load(
@@ -136,19 +131,25 @@ export async function load(
   mode: 'produce' | 'fetch' | 'latency',
   topic: string,
   options: Readonly<Record<string, string | number>>,
-): Promise<LoadResult> {
-  const words = Object.entries({ port: broker.port, topic, ...options });
-  const args = [mode, ...words.flatMap(([name, value]) => [`--${name}`, String(value)])];
-  const child = spawn(loadPath(), args, { stdio: ['ignore', 'pipe', 'pipe'] });
+): Promise<LoadResult & { brokerCpuSeconds: number }> {
   let begin = broker.cpuSeconds();
-  child.stdout?.once('data', () => {
+  const result = await runLoad(mode, { port: broker.port, topic, ...options }, () => {
     begin = broker.cpuSeconds();
   });
+  return { ...result, brokerCpuSeconds: broker.cpuSeconds() - begin };
+}
+
+/** `begins` is called when the warm-up is over. */
+export async function runLoad(
+  mode: 'produce' | 'fetch' | 'latency' | 'first',
+  options: Readonly<Record<string, string | number>>,
+  begins: () => void = () => {},
+): Promise<LoadResult> {
+  const args = Object.entries(options).flatMap(([name, value]) => [`--${name}`, String(value)]);
+  const child = spawn(loadPath(), [mode, ...args], { stdio: ['ignore', 'pipe', 'pipe'] });
+  child.stdout?.once('data', begins);
   const output = await outputOf(child, `load ${mode}`);
-  const brokerCpuSeconds = broker.cpuSeconds() - begin;
-  const line = lastMatching(output, /^\{/);
-  const said = JSON.parse(line) as LoadResult;
-  return { ...said, brokerCpuSeconds, peakRssMib: broker.peakRssMib() };
+  return JSON.parse(lastMatching(output, /^\{/)) as LoadResult;
 }
 
 function tool(name: string, args: readonly string[]): string[] {
