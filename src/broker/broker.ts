@@ -6,6 +6,7 @@
  *     close: listeners (requests in flight are finished) > delayed fetches > logs (clean shutdown)
  */
 
+import { assert } from '../base/assert.js';
 import { type Clock, systemClock } from '../base/clock.js';
 import { MillraceError } from '../base/errors.js';
 import { type Logger, silentLogger } from '../base/logger.js';
@@ -62,6 +63,8 @@ export interface BrokerOptions {
   readonly keepAlive?: boolean;
   /** Comes between requests and their handlers (interceptor.ts); for tests. */
   readonly intercept?: Interceptor | null;
+  /** Whom the clients of a listener take this broker for; for tests that simulate a cluster. */
+  readonly nodeIdOf?: (listener: string) => number;
 }
 
 export interface BoundListener {
@@ -76,12 +79,20 @@ export class Broker {
   readonly nodeId: number;
   readonly clusterId: string;
   readonly #services: BrokerServices;
-  readonly #servers: readonly Server<ClientState>[];
+  readonly #options: BrokerOptions;
+  /** In the order of `listeners`; a closed one stays in its place. */
+  readonly #servers: Server<ClientState>[];
+  readonly #closedListeners = new Set<string>();
   #closing: Promise<void> | null = null;
 
-  private constructor(services: BrokerServices, servers: readonly Server<ClientState>[]) {
+  private constructor(
+    services: BrokerServices,
+    servers: Server<ClientState>[],
+    options: BrokerOptions,
+  ) {
     this.#services = services;
     this.#servers = servers;
+    this.#options = options;
     this.nodeId = services.nodeId;
     this.clusterId = services.clusterId;
     this.listeners = servers.map(({ host, port }, i) => ({
@@ -179,7 +190,7 @@ export class Broker {
       };
       for (const listener of config.listeners)
         servers.push(await listen(services, listener, options));
-      return new Broker(services, servers);
+      return new Broker(services, servers, options);
     } catch (error) {
       for (const server of servers) await server.close(0);
       groups?.close();
@@ -212,6 +223,34 @@ export class Broker {
   /** Of all listeners, as they are now. */
   *connections(): Generator<Connection<ClientState>, undefined> {
     for (const server of this.#servers) yield* server.connections();
+  }
+
+  /** Whether clients can connect to the listener of that name. */
+  isListening(name: string): boolean {
+    return this.#closing === null && !this.#closedListeners.has(name);
+  }
+
+  /** Closes one listener and its connections at once; the others serve on. Idempotent. */
+  async closeListener(name: string): Promise<void> {
+    const server = this.#servers[this.#listenerAt(name)] as Server<ClientState>;
+    this.#closedListeners.add(name);
+    await server.close(0);
+  }
+
+  /** Opens a closed listener again, on the port that it had. Idempotent. */
+  async openListener(name: string): Promise<void> {
+    const at = this.#listenerAt(name);
+    if (!this.#closedListeners.has(name) || this.#closing !== null) return;
+    const { port } = this.listeners[at] as BoundListener;
+    const listener = { ...(this.#services.config.listeners[at] as ServedListener), port };
+    this.#servers[at] = await listen(this.#services, listener, this.#options);
+    this.#closedListeners.delete(name);
+  }
+
+  #listenerAt(name: string): number {
+    const at = this.listeners.findIndex((listener) => listener.name === name);
+    assert(at >= 0, `a listener is named ${name}`);
+    return at;
   }
 
   /** Finishes requests in flight, flushes, marks the shutdown as clean. Idempotent. */
@@ -290,12 +329,12 @@ function clientQuotasOf(
 async function listen(
   services: BrokerServices,
   listener: ServedListener,
-  { intercept = null, keepAlive = true }: BrokerOptions,
+  { intercept = null, keepAlive = true, nodeIdOf }: BrokerOptions,
 ): Promise<Server<ClientState>> {
   const { values } = services.config;
   let boundPort = listener.port;
   const dispatcher = new Dispatcher({
-    broker: services,
+    broker: nodeIdOf === undefined ? services : { ...services, nodeId: nodeIdOf(listener.name) },
     advertised: ({ localAddress }) => advertisedAddress(listener, boundPort, localAddress),
     intercept,
   });

@@ -14,7 +14,9 @@ export type {
   RequestOutcome,
 } from '../testing/recorded.js';
 export type { RequestExpectation, Requests, Session } from '../testing/requests.js';
+export type { CoordinatorKey } from '../testing/simulated-cluster.js';
 export { startBroker } from '../testing/start-broker.js';
+export { type ClusterNode, startCluster, type TestCluster } from '../testing/start-cluster.js';
 export type { TestBroker } from '../testing/test-broker.js';
 export type {
   BrokerSnapshot,

@@ -20,9 +20,10 @@ import { topicNamesOf } from './exchange-names.js';
 import type { FaultAction, FaultRule } from './fault-rule.js';
 import {
   type Body,
+  type InScope,
+  inScope,
   isBody,
   partitionOf,
-  type Scope,
   splitRequest,
   topicOf,
 } from './request-shape.js';
@@ -58,7 +59,7 @@ export async function applyFaults(
   return around(0, body);
 }
 
-type Next = (body?: Body) => Promise<Answer>;
+export type Next = (body?: Body) => Promise<Answer>;
 
 async function applyFault(
   exchange: Exchange,
@@ -158,17 +159,36 @@ async function answerError(
   error: AnswerError,
 ): Promise<Answer> {
   const { message, body, context } = exchange;
-  const { version } = context;
   if (message.key === produce.key && body.acks === 0) {
     // There is no answer to put it in: Kafka closes the connection.
     context.connection.destroy();
     return null;
   }
-  if (message.key === fetch.key) return fetchError(exchange, next, rule, error);
-  const scope = scopeOf(rule);
-  if (scope === null || !hasElementErrors(message, version)) {
+  const { topic, partition } = rule;
+  if (topic !== undefined)
+    return answerPartly(exchange, next, inScope({ topic, partition }), error);
+  const whole = FETCH_ERRORS.has(errorName(error.code) ?? '') && context.version >= 7;
+  if (message.key !== fetch.key)
+    return errorAnswer(message, context.version, body, error) as Answer;
+  if (!whole) return answerPartly(exchange, next, () => true, error);
+  return { errorCode: error.code, sessionId: 0, responses: [] } as unknown as Answer;
+}
+
+/**
+ * Answers the error for the partitions in the scope, and has the handler do the rest. Of an API whose
+ * answers have no errors of topics the whole request fails.
+ */
+export async function answerPartly(
+  exchange: Exchange,
+  next: Next,
+  scope: InScope,
+  error: AnswerError,
+): Promise<Answer> {
+  const { message, body, context } = exchange;
+  const { version } = context;
+  if (message.key === fetch.key) return fetchError(exchange, next, scope, error);
+  if (!hasElementErrors(message, version))
     return errorAnswer(message, version, body, error) as Answer;
-  }
   const { matched, rest } = splitRequest(body, scope, topicNamesOf(exchange));
   if (matched === null) return next();
   const errors = errorAnswer(message, version, matched, error, { topLevel: false });
@@ -191,26 +211,19 @@ const FETCH_ERRORS: ReadonlySet<string> = new Set([
 async function fetchError(
   exchange: Exchange,
   next: Next,
-  rule: FaultRule,
+  scope: InScope,
   error: AnswerError,
 ): Promise<Answer> {
   const { message, body, context } = exchange;
   const { version } = context;
   const nameOf = topicNamesOf(exchange);
-  const scope = scopeOf(rule);
-  if (scope === null && version >= 7 && FETCH_ERRORS.has(errorName(error.code) ?? '')) {
-    return { errorCode: error.code, sessionId: 0, responses: [] } as unknown as Answer;
-  }
   const answer = await next({ ...body, maxWaitMs: 0 });
   if (!isBody(answer) || (answer.errorCode ?? 0) !== 0) return answer;
-  const inScope = (topic: string | null, partition: number): boolean =>
-    scope === null ||
-    (topic === scope.topic && (scope.partition === undefined || partition === scope.partition));
 
   const asked = new Map<string, Map<number, Body>>();
   const ask = (key: string, partition: number): void => {
     const name = version >= 13 ? nameOf(key) : key;
-    if (!inScope(name ?? null, partition)) return;
+    if (!scope(name ?? null, partition)) return;
     const known = asked.get(key) ?? new Map<number, Body>();
     asked.set(key, known.set(partition, { partition }));
   };
@@ -230,7 +243,7 @@ async function fetchError(
   for (const topic of answer.responses as readonly Body[]) {
     const name = topicOf(topic, nameOf);
     const partitions = (topic.partitions as readonly Body[]).filter((one) => {
-      if (!inScope(name, partitionOf(one))) return true;
+      if (!scope(name, partitionOf(one))) return true;
       releaseAnswer(one);
       return false;
     });
@@ -246,17 +259,15 @@ async function fetchError(
 
 /** Flips a bit in what the partitions in question carry: of the request, or of a fetch's answer. */
 async function corrupt(exchange: Exchange, next: Next, rule: FaultRule): Promise<Answer> {
-  const scope = scopeOf(rule);
   const nameOf = topicNamesOf(exchange);
-  const inScope = (topic: Body, partition: Body): boolean =>
-    scope === null ||
-    (topicOf(topic, nameOf) === scope.topic &&
-      (scope.partition === undefined || partitionOf(partition) === scope.partition));
+  const { topic: only, partition: onlyPartition } = rule;
+  const scope: InScope =
+    only === undefined ? () => true : inScope({ topic: only, partition: onlyPartition });
   const flipped = (topics: unknown, inner: string): unknown =>
     (topics as readonly Body[]).map((topic) => ({
       ...topic,
       [inner]: (topic[inner] as readonly Body[]).map((partition) =>
-        inScope(topic, partition)
+        scope(topicOf(topic, nameOf), partitionOf(partition))
           ? { ...partition, records: flipBit(partition.records as Records) }
           : partition,
       ),
@@ -295,12 +306,8 @@ function bytesOf(records: Chunk | readonly Chunk[]): Uint8Array {
   return new Uint8Array(Buffer.concat(parts));
 }
 
-function scopeOf({ topic, partition }: FaultRule): Scope | null {
-  return topic === undefined ? null : { topic, partition };
-}
-
 /** A deep copy, bytes included. */
-function copyBytes(value: unknown): unknown {
+export function copyBytes(value: unknown): unknown {
   if (value instanceof Uint8Array) return new Uint8Array(value);
   if (Array.isArray(value)) return value.map(copyBytes);
   if (!isBody(value)) return value;

@@ -44,6 +44,8 @@ export interface HostOptions {
   /** Exists. */
   readonly dir: string;
   readonly port: number;
+  /** Of each node of a simulated cluster; empty: a single broker on `port`. */
+  readonly nodePorts: readonly number[];
   readonly config: BrokerConfigInput;
   readonly topics: readonly NewTopic[];
   readonly virtual: boolean;
@@ -89,6 +91,7 @@ export class BrokerHost {
   readonly #life = new Mutex();
   readonly #closed = new AbortController();
   #port: number;
+  #nodePorts: readonly number[];
   #broker: Broker | null = null;
   /** What is left of a killed broker. */
   #ending: Promise<void> = Promise.resolve();
@@ -118,6 +121,7 @@ export class BrokerHost {
     this.#options = options;
     this.#events = events;
     this.#port = options.port;
+    this.#nodePorts = options.nodePorts;
     this.#clock = options.virtual ? new VirtualClock(nowMs, () => this.#settled()) : systemClock;
     this.#random = options.seed === null ? systemRandom : seededRandom(options.seed);
     this.#topics = new TopicAccess(() => this.#services(), this.#clock);
@@ -128,6 +132,8 @@ export class BrokerHost {
       env: this.#env.env,
       restart: () => this.restart(),
       kill: () => this.kill(),
+      nodeCount: options.nodePorts.length,
+      broker: () => this.broker,
     });
   }
 
@@ -285,7 +291,10 @@ export class BrokerHost {
     const { config, dir, virtual } = this.#options;
     this.#broker = await Broker.start({
       ...this.#parts.brokerOptions,
-      config: testConfig({ config, dir, port: this.#port, virtual }),
+      config: testConfig({
+        ...{ config, dir, virtual },
+        ...{ port: this.#port, nodePorts: this.#nodePorts },
+      }),
       env: this.#parts.env,
       clock: this.#clock,
       random: this.#random,
@@ -294,6 +303,7 @@ export class BrokerHost {
     });
     // Of the first start; clients know it.
     this.#port = this.#broker.port;
+    if (this.#nodePorts.length > 0) this.#nodePorts = this.#broker.listeners.map((l) => l.port);
   }
 
   async #stop(): Promise<void> {

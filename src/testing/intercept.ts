@@ -19,20 +19,13 @@ export interface InterceptOptions {
   readonly plan: FaultPlan;
   readonly recorder: RequestRecorder;
   readonly host: FaultHost;
-  /** Null: a single broker. */
-  readonly cluster: ClusterSeam | null;
-}
-
-/** What stands in for other brokers. */
-export interface ClusterSeam {
-  /** The node whose listener the request came by. */
-  readonly nodeOf: (exchange: Exchange) => number;
-  readonly intercept: Interceptor;
+  /** What makes the broker answer as the node that was asked; null: a single broker. */
+  readonly cluster: Interceptor | null;
 }
 
 export function interceptor({ plan, recorder, host, cluster }: InterceptOptions): Interceptor {
   return (exchange, handle) => {
-    const node = cluster?.nodeOf(exchange) ?? exchange.context.broker.nodeId;
+    const node = exchange.context.broker.nodeId;
     const end = recorder.begin(exchange, node);
     const fired = plan.decide(exchange, node);
     const faults = fired.map(({ action }) => describeAction(action));
@@ -59,7 +52,7 @@ export function interceptor({ plan, recorder, host, cluster }: InterceptOptions)
   };
 }
 
-function innermost(exchange: Exchange, handle: Handle, cluster: ClusterSeam | null): Handle {
+function innermost(exchange: Exchange, handle: Handle, cluster: Interceptor | null): Handle {
   if (cluster === null) return handle;
   return (body = exchange.body, owned = exchange.context.owned) => {
     const { context } = exchange;
@@ -68,7 +61,7 @@ function innermost(exchange: Exchange, handle: Handle, cluster: ClusterSeam | nu
       body: body as Exchange['body'],
       context: owned === context.owned ? context : { ...context, owned },
     };
-    return cluster.intercept(inner, handle);
+    return cluster(inner, handle);
   };
 }
 

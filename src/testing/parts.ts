@@ -9,12 +9,14 @@
 import type { Clock } from '../base/clock.js';
 import type { Logger } from '../base/logger.js';
 import type { Random } from '../base/random.js';
-import type { BrokerOptions } from '../broker/broker.js';
+import type { Broker, BrokerOptions } from '../broker/broker.js';
 import type { Env } from '../file/env.js';
+import { clusterSeam } from './cluster-seam.js';
 import { FaultPlan } from './fault-plan.js';
 import { faultyDisk } from './faulty-disk.js';
 import { interceptor } from './intercept.js';
 import { RequestRecorder } from './request-recorder.js';
+import { nodeOfListener, SimulatedCluster } from './simulated-cluster.js';
 
 export interface PartsContext {
   readonly clock: Clock;
@@ -26,6 +28,10 @@ export interface PartsContext {
   readonly restart: () => Promise<void>;
   /** As kill -9: nothing more is written or answered from the moment of the call. */
   readonly kill: () => void;
+  /** Nodes of a simulated cluster; 0: a single broker. */
+  readonly nodeCount: number;
+  /** Throws BROKER_DOWN while there is none. */
+  readonly broker: () => Broker;
 }
 
 export interface BrokerParts {
@@ -39,14 +45,22 @@ export interface BrokerParts {
   problems(): readonly string[];
 }
 
-export function makeParts({ clock, random, env, restart, kill }: PartsContext): BrokerParts {
+export function makeParts(context: PartsContext): BrokerParts {
+  const { clock, random, env, restart, kill, nodeCount, broker } = context;
+  const cluster = nodeCount === 0 ? null : new SimulatedCluster({ nodeCount, broker });
   const plan = new FaultPlan({ random });
   const recorder = new RequestRecorder(clock);
   const host = { clock, restart, kill };
   return {
     env: faultyDisk({ env, clock, decide: (call, path) => plan.decideDisk(call, path) }),
-    brokerOptions: { intercept: interceptor({ plan, recorder, host, cluster: null }) },
-    targets: { faults: plan, requests: recorder },
+    brokerOptions: {
+      intercept: interceptor({
+        ...{ plan, recorder, host },
+        cluster: cluster === null ? null : clusterSeam(cluster),
+      }),
+      ...(cluster === null ? {} : { nodeIdOf: nodeOfListener }),
+    },
+    targets: { faults: plan, requests: recorder, ...(cluster === null ? {} : { cluster }) },
     problems: () => plan.problems(),
   };
 }

@@ -9,7 +9,7 @@
  * Pure; keeps and changes nothing of a request.
  */
 
-import { type Api, inRange } from '../protocol/schema.js';
+import type { Api } from '../protocol/schema.js';
 
 export type Body = Readonly<Record<string, unknown>>;
 
@@ -81,10 +81,17 @@ export function transactionalIdsOf(api: Api, body: Body): string[] {
   return found.filter((one): one is string => typeof one === 'string' && one !== '');
 }
 
+/** Whether a partition is meant; null: what the request says is about the topic as a whole. */
+export type InScope = (topic: string | null, partition: number | null) => boolean;
+
+export function inScope({ topic, partition }: Scope): InScope {
+  return (named, at) => named === topic && (partition === undefined || at === partition);
+}
+
 /** The part of `body` that is in the scope, and the part that is not; null where nothing is left. */
 export function splitRequest(
   body: Body,
-  scope: Scope,
+  scope: InScope,
   nameOf: TopicNames,
 ): { readonly matched: Body | null; readonly rest: Body | null } {
   const matched: Record<string, unknown> = { ...body };
@@ -110,27 +117,19 @@ export function splitRequest(
 
 function splitTopic(
   element: unknown,
-  { topic, partition }: Scope,
+  scope: InScope,
   nameOf: TopicNames,
 ): { readonly matched: unknown; readonly rest: unknown } {
-  if (topicOf(element, nameOf) !== topic) return { matched: null, rest: element };
-  if (partition === undefined) return { matched: element, rest: null };
+  const topic = topicOf(element, nameOf);
   const list = isBody(element) ? partitionsField(element) : null;
-  if (list === null) return { matched: null, rest: element };
-  const part = (inScope: boolean): unknown => {
-    const values = list.values.filter((one) => (partitionOf(one) === partition) === inScope);
+  if (list === null || list.values.length === 0) {
+    return scope(topic, null) ? { matched: element, rest: null } : { matched: null, rest: element };
+  }
+  const part = (matched: boolean): unknown => {
+    const values = list.values.filter((one) => scope(topic, partitionOf(one)) === matched);
     return values.length === 0 ? null : { ...(element as Body), [list.name]: values };
   };
   return { matched: part(true), rest: part(false) };
-}
-
-/** Whether `api` names topics in that version, so that a rule about one can part its requests. */
-export function hasTopics(api: Api, version: number): boolean {
-  const fields = Object.entries(api.request.fields);
-  return fields.some(
-    ([name, field]) =>
-      inRange(field.versions, version) && (TOPICS.includes(name) || CONTAINERS.includes(name)),
-  );
 }
 
 /** The name of the topic that an element of a request or an answer is about. */

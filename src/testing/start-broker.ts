@@ -41,9 +41,17 @@ const TEMP_PREFIX = 'millrace-test';
  * Serves when it resolves. Rejects with INVALID_OPTION, INVALID_CONFIG, LISTEN_FAILED (the port is in
  * use), NOT_A_SNAPSHOT, SNAPSHOT_VERSION, DIRECTORY_LOCKED or an I/O error, and leaves nothing behind.
  */
-export async function startBroker(options: StartBrokerOptions = {}): Promise<TestBroker> {
+export function startBroker(options: StartBrokerOptions = {}): Promise<TestBroker> {
+  return startNodes(options, []);
+}
+
+/** With a port for each node of a simulated cluster, in the part `cluster` (simulated-cluster.ts). */
+export async function startNodes(
+  options: StartBrokerOptions,
+  nodePorts: readonly number[],
+): Promise<TestBroker & { readonly callPart: CallPart }> {
   const { inWorker = true, logger = silentLogger, dir, from } = options;
-  const given = hostOptions(options);
+  const given = { ...hostOptions(options), nodePorts };
   const isTemporary = dir === undefined;
   const path = isTemporary ? makeTempDir(TEMP_PREFIX) : makeDir(dir, from !== undefined);
   const open = async (host: HostOptions): Promise<BrokerThread> => {
@@ -54,12 +62,20 @@ export async function startBroker(options: StartBrokerOptions = {}): Promise<Tes
   };
   const host = { ...given, dir: path };
   try {
-    const started = new StartedBroker({ options, host, open, thread: await open(host) });
+    const thread = await open(host);
+    const ports = nodePorts.length === 0 ? [] : await portsOf(thread);
+    const bound = { ...host, nodePorts: ports };
+    const started = new StartedBroker({ options, host: bound, open, thread });
     return Object.assign(started, makeFaces(started.callPart));
   } catch (error) {
     if (isTemporary) removeTree(path);
     throw startError(error, given.port);
   }
+}
+
+async function portsOf(thread: BrokerThread): Promise<readonly number[]> {
+  const nodes = (await thread.call('cluster', 'nodes', [])) as readonly { readonly port: number }[];
+  return nodes.map(({ port }) => port);
 }
 
 interface Started {

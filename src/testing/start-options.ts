@@ -31,6 +31,7 @@ export function hostOptions(options: StartBrokerOptions): Omit<HostOptions, 'dir
   }
   return {
     port,
+    nodePorts: [],
     config,
     topics: topics.map(newTopic),
     virtual: clock === 'virtual',

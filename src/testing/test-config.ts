@@ -10,6 +10,7 @@ import {
   configInputEntries,
   readBrokerConfig,
 } from '../broker/config.js';
+import { listenerOf } from './simulated-cluster.js';
 
 const DEFAULTS: BrokerConfigInput = {
   // A group of one test has all its members at once, or gets another rebalance.
@@ -29,10 +30,14 @@ const DEFAULTS: BrokerConfigInput = {
 /** A client that is idle for a week of virtual time is not gone. */
 const VIRTUAL: BrokerConfigInput = { 'connections.max.idle.ms': -1 };
 
+const MAP = 'PLAINTEXT:PLAINTEXT';
+
 export interface TestConfigOptions {
   readonly config: BrokerConfigInput;
   readonly dir: string;
   readonly port: number;
+  /** Of each node of a simulated cluster; empty: a single broker on `port`. */
+  readonly nodePorts: readonly number[];
   readonly virtual: boolean;
 }
 
@@ -40,14 +45,18 @@ export interface TestConfigOptions {
  * For Broker.start. What the test gives wins, but for the directory and the listener. Throws
  * INVALID_CONFIG, also for a name that a broker outside of tests would warn of and ignore.
  */
-export function testConfig({ config, dir, port, virtual }: TestConfigOptions): BrokerConfig {
+export function testConfig(options: TestConfigOptions): BrokerConfig {
+  const { config, dir, port, nodePorts, virtual } = options;
+  const names = nodePorts.map((_, i) => listenerOf(i + 1));
+  const listeners = nodePorts.map((at, i) => `${names[i]}://127.0.0.1:${at}`);
   const read = readBrokerConfig({
     overrides: [
       ...configInputEntries(DEFAULTS),
       ...configInputEntries(virtual ? VIRTUAL : {}),
       ...configInputEntries(config),
       ['log.dirs', dir],
-      ['listeners', `PLAINTEXT://127.0.0.1:${port}`],
+      ['listeners', listeners.join() || `PLAINTEXT://127.0.0.1:${port}`],
+      ['listener.security.protocol.map', names.map((name) => `${name}:PLAINTEXT`).join() || MAP],
     ],
   });
   if (read.warnings.length === 0) return read;

@@ -33,9 +33,11 @@ export async function brokerWithParts(
     env: systemEnv,
     restart: async () => void asked.push('restart'),
     kill: () => void asked.push('kill'),
+    nodeCount: 0,
+    broker: () => broker,
   });
   const { env, brokerOptions } = parts;
-  const broker = await startBroker(t, {}, { env, clock, random, ...brokerOptions });
+  const broker: Broker = await startBroker(t, {}, { env, clock, random, ...brokerOptions });
   const client = await connectTo(t, broker);
   for (const [name, partitions] of Object.entries(topics)) {
     await createTopic(client, name, { partitions });

@@ -18,7 +18,7 @@ import { produce } from '#src/protocol/messages/00-produce.js';
 import { metadata } from '#src/protocol/messages/03-metadata.js';
 import { type Api, type Field, type Fields, inRange } from '#src/protocol/schema.js';
 import { errorAnswer, mergeAnswers } from '#src/testing/error-answer.js';
-import { type Body, splitRequest } from '#src/testing/request-shape.js';
+import { type Body, inScope, splitRequest } from '#src/testing/request-shape.js';
 import { messageArbitrary } from '../protocol/random-message.js';
 
 const CODE = 56;
@@ -158,7 +158,11 @@ t.test('a request is parted by a topic and a partition, and the answers are put 
       { name: 'b', partitionData: [{ index: 3 }] },
     ],
   };
-  const { matched, rest } = splitRequest(request, { topic: 'a', partition: 3 }, () => undefined);
+  const { matched, rest } = splitRequest(
+    request,
+    inScope({ topic: 'a', partition: 3 }),
+    () => undefined,
+  );
   t.same(matched, { topicData: [{ name: 'a', partitionData: [{ index: 3 }] }] });
   t.same(rest, {
     topicData: [
@@ -166,9 +170,9 @@ t.test('a request is parted by a topic and a partition, and the answers are put 
       { name: 'b', partitionData: [{ index: 3 }] },
     ],
   });
-  const whole = splitRequest(request, { topic: 'a' }, () => undefined);
+  const whole = splitRequest(request, inScope({ topic: 'a' }), () => undefined);
   t.same(whole.rest, { topicData: [request.topicData[1]] });
-  t.equal(splitRequest(request, { topic: 'c' }, () => undefined).matched, null);
+  t.equal(splitRequest(request, inScope({ topic: 'c' }), () => undefined).matched, null);
 
   const merged = mergeAnswers(
     { throttleTimeMs: 5, responses: [{ name: 'a', partitionResponses: [{ index: 0 }] }] },
