@@ -1,5 +1,5 @@
 /**
- * P2: Kafka's ProducerPerformance and librdkafka's rdkafka_performance write with acks=all, as they come,
+ * P2, and X2 at full load: Kafka's ProducerPerformance and librdkafka's rdkafka_performance write with acks=all, as they come,
  * to us and to Apache Kafka.
  *
  * Both clients use more CPU than a broker does and share the machine with it: the rate is what is left of
@@ -34,7 +34,12 @@ export const suite: Suite = {
     megabytes: { default: '150', doc: 'of values that a run writes' },
     warm: { default: '20', doc: 'seconds of load on each broker before' },
   },
-  targets: SHAPES.flatMap((shape) => targetsOf(shape)),
+  targets: SHAPES.flatMap((shape) => targetsOf(shape)).concat({
+    id: 'X2',
+    case: nameOf('millrace', { client: 'rdkafka', size: 1024, partitions: 16 }),
+    figure: 'rssMib',
+    atMost: 1 / 4,
+  }),
   async open(context) {
     const shapes = SHAPES.filter(({ client }) => installed(context, client));
     const [first] = shapes;

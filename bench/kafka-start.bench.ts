@@ -1,9 +1,10 @@
 /**
  * X1 and X2: from the start of the process to the first produce that is answered, memory when idle and
- * memory at full load, against Apache Kafka.
+ * memory after the first seconds of load, against Apache Kafka. Memory at full load is in kafka-produce,
+ * whose brokers have been loaded for longer.
  *
  * Both begin with an empty data directory; Kafka's is formatted before, which is not counted. The load
- * generator tries to connect every millisecond, asks for the topic, which makes it, and produces. Full
+ * generator tries to connect every millisecond, asks for the topic, which makes it, and produces. The
  * load is bulk produce over 16 connections; the figure is the highest RSS.
  */
 
@@ -25,14 +26,13 @@ export const suite: Suite = {
   parameters: {
     rivals: rivalsParameter('kafka,kafka-tuned'),
     idle: { default: '3', doc: 'seconds without load before the memory is read' },
-    seconds: { default: '5', doc: 'of full load' },
+    seconds: { default: '3', doc: 'of load' },
   },
   targets: [
     { id: 'X1', case: 'millrace', against: null, atMost: 150 },
     { id: 'X1', case: 'millrace', against: 'kafka', atMost: 1 / 20 },
     { id: 'X2', case: 'millrace', figure: 'idleRssMib', against: null, atMost: 80 },
     { id: 'X2', case: 'millrace', figure: 'idleRssMib', against: 'kafka', atMost: 1 / 5 },
-    { id: 'X2', case: 'millrace', figure: 'loadedRssMib', against: 'kafka', atMost: 1 / 4 },
   ],
   async open(context) {
     loadPath();

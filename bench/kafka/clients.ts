@@ -96,7 +96,7 @@ export async function rdkafkaConsume(
   args.push('-b', `127.0.0.1:${broker.port}`, '-i', '60000');
   const { output, cpu } = await measured(broker, rdkafkaPerformance, args);
   const line = lastMatching(output, /msgs\/s/);
-  const found = /(\d+) msgs\/s and ([\d.]+) MB\/s/.exec(line);
+  const found = /(\d+) msgs\/s\D+([\d.]+) MB\/s/.exec(line);
   if (found === null) throw new Error(`rdkafka_performance says: ${output.slice(-2000)}`);
   return {
     recordsPerSecond: Number(found[1]),
