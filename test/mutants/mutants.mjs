@@ -5,6 +5,8 @@
 // mistakes that storage engines and brokers have really made. A fault that a change of the source has
 // made impossible is replaced by its like, not dropped.
 
+import { coordinatorMutants } from './coordinators.mjs';
+
 const partitionLog = 'test/log/partition-log.test.ts';
 const logRecovery = 'test/log/recovery.test.ts';
 const logManager = 'test/log/log-manager.test.ts';
@@ -816,4 +818,5 @@ export const mutants = [
     replace: '',
     tests: ['test/native/mapped-file.test.ts'],
   },
+  ...coordinatorMutants,
 ];

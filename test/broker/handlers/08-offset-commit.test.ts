@@ -182,9 +182,69 @@ t.test('offsets expire: of an empty group a while after its last member left', a
   clock.advance(0);
   const { memberId, generationId } = await joining;
   t.equal(await commit(client, 'g', 7, { memberId, generation: generationId }), 0);
-  clock.advance(25 * 60_000);
-  await broker.services.groups.expire();
+  const { groups } = broker.services;
+  for (let i = 0; i < 3; i++) {
+    clock.advance(25 * 60_000);
+    t.equal(groups.heartbeat('g', { memberId, groupInstanceId: null }, generationId), 'NONE');
+  }
+  await groups.expire();
   t.match(await fetched(client, 'g'), { committedOffset: 7 }, 'its topic is subscribed to');
+});
+
+t.test('a group that has expired is gone after a restart too', async (t) => {
+  const clock = new ManualClock();
+  const dir = tempDir(t);
+  const config = {
+    'log.dirs': dir,
+    'offsets.retention.minutes': 60,
+    'connections.max.idle.ms': -1,
+  };
+  const broker = await startBroker(t, config, { clock });
+  const client = await connectTo(t, broker);
+  await createTopic(client, 'a');
+  const { groups } = broker.services;
+  const joining = startMember(await connectTo(t, broker), 'g', { version: 3 });
+  while (groups.list()[0]?.state !== 'PreparingRebalance') {
+    await client.request(listGroups, 5, {});
+  }
+  clock.advance(0);
+  const { memberId, generationId } = await joining;
+  t.equal(await commit(client, 'g', 7, { memberId, generation: generationId }), 0);
+  t.same(await groups.leave('g', [{ memberId, groupInstanceId: null }]), ['NONE']);
+  clock.advance(61 * 60_000);
+  await groups.expire();
+  t.equal(groups.groupCount, 0);
+  await broker.close();
+  const again = await startBroker(t, config, { clock });
+  t.same(again.services.groups.list(), []);
+});
+
+t.test('an offset is told when it is written, not before', async (t) => {
+  const broker = await startBroker(t);
+  await createTopic(await connectTo(t, broker), 'a');
+  const { groups } = broker.services;
+  const told = (): number | undefined => {
+    const found = groups.fetchOffsets('g', [{ topic: 'a', partition: 0 }], false);
+    return typeof found === 'string' ? undefined : found[0]?.committed?.offset;
+  };
+  const offset = { topic: 'a', partition: 0, leaderEpoch: -1, metadata: '', topicId: UUID_ZERO };
+  const committing = (value: number) =>
+    groups.commitOffsets({
+      groupId: 'g',
+      memberId: '',
+      groupInstanceId: null,
+      generationId: -1,
+      retentionMs: -1,
+      knowsEpochs: true,
+      offsets: [{ ...offset, offset: value }],
+    });
+  const first = committing(1);
+  t.equal(told(), undefined);
+  t.same(await first, ['NONE']);
+  const second = committing(2);
+  t.equal(told(), 1);
+  t.same(await second, ['NONE']);
+  t.equal(told(), 2);
 });
 
 t.test('OffsetDelete: what nobody reads', async (t) => {

@@ -443,6 +443,32 @@ t.test('a member that comes while the assignment is being written', async (t) =>
   t.match(late.reply, { error: 'NONE' });
 });
 
+t.test('an assignment is told when it is written, to its own generation alone', async (t) => {
+  const world = new World();
+  const [a, b] = (await world.stable(2)) as [string, string];
+  const again = () => [world.join({ memberId: a }), world.join({ memberId: b })];
+  again();
+  world.held = [];
+  world.sync(a, { assignments: { [a]: 'old', [b]: 'old' } });
+  const early = world.sync(b);
+  await settle();
+  t.equal(early.reply, undefined, 'not written yet');
+  t.equal(world.group.state, 'CompletingRebalance');
+  // Another rebalance, up to the same point.
+  const late = world.join();
+  t.match(early.reply, { error: 'REBALANCE_IN_PROGRESS' });
+  again();
+  const followers = [b, late.reply?.memberId as string].map((id) => world.sync(id));
+  for (const acknowledge of world.held) acknowledge();
+  await settle();
+  t.equal(world.group.state, 'CompletingRebalance');
+  for (const { reply } of followers) t.equal(reply, undefined, 'it is of the generation before');
+  world.held = null;
+  world.sync(a, { assignments: { [b]: 'new' } });
+  await settle();
+  t.equal(Buffer.from(followers[0]?.reply?.assignment ?? '').toString(), 'new');
+});
+
 t.test("an assignment that cannot be stored is nobody's", async (t) => {
   const world = new World();
   const join = world.join();
