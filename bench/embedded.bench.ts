@@ -1,146 +1,157 @@
 /**
- * How many records a second does an embedded store take and give back? 100 B and 1 KiB, one by one and
- * in batches of 100, at equal durability, every store in turn and the round repeated; medians. The
- * ratio is ours to the best rival's: by the clock, and by CPU time (user and system of the process),
- * which is the one to trust on a busy machine. Plain files hold no records: a floor, not a rival.
+ * Embedded stores: how many records a second they take and give back, 100 B and 1 KiB, one by one and
+ * in batches of 100, at equal durability. Ratios are to ours, so below 1 means slower than Millrace. On
+ * a busy machine compare the CPU columns. Plain files hold no records: a floor, not a rival.
  *
- *     npm run bench:rivals && node dist-test/bench/embedded.bench.js [rounds] [seconds per case]
+ * A case that is read back says that too (readPerSecond), and what it takes on disk per payload byte.
  */
 
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { mkdtempSync, readdirSync, rmSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { type Mode, missing, type Rival, type Store, stores } from './embedded-stores.js';
+import { ownCpuSeconds } from './harness/processes.js';
+import type { Case, Measurement, Suite, Target } from './harness/suite.js';
 
-const rounds = Number(process.argv[2] ?? 3);
-const secondsMax = Number(process.argv[3] ?? 0.35);
-/** Appends between two looks at the clock, and in flight at most. */
-const IN_FLIGHT = 1024;
-
-interface Case {
+interface Load {
   readonly name: string;
   readonly mode: Mode;
   readonly size: number;
+  /** Records of an append. */
   readonly count: number;
+  /** Appends between two looks at the clock, and in flight at most. */
+  readonly inFlight: number;
   /** Read back what was appended. */
   readonly read: boolean;
 }
 
-interface Rate {
-  readonly byClock: number;
-  readonly byCpu: number;
-}
-
-const cases: Case[] = [];
+const loads: Load[] = [];
 for (const size of [100, 1024]) {
   const what = size === 100 ? '100 B' : '1 KiB';
-  cases.push({ name: `${what}, one by one`, mode: 'cache', size, count: 1, read: false });
-  cases.push({ name: `${what}, batches of 100`, mode: 'cache', size, count: 100, read: true });
-  cases.push({ name: `${what}, synced one at a time`, mode: 'one', size, count: 1, read: false });
-  cases.push({ name: `${what}, synced, 100 a batch`, mode: 'one', size, count: 100, read: false });
-  cases.push({
-    name: `${what}, synced, 1024 in flight`,
-    mode: 'many',
-    size,
-    count: 1,
-    read: false,
+  const one = { size, count: 1, read: false };
+  const batch = { size, count: 100, read: false };
+  loads.push({ ...one, name: `${what}, one by one`, mode: 'cache', inFlight: 1024 });
+  loads.push({
+    ...{ ...batch, name: `${what}, batches of 100`, mode: 'cache', inFlight: 10, read: true },
   });
+  loads.push({ ...one, name: `${what}, synced one at a time`, mode: 'one', inFlight: 1 });
+  loads.push({ ...batch, name: `${what}, synced, 100 a batch`, mode: 'one', inFlight: 1 });
+  loads.push({ ...one, name: `${what}, synced, 1024 in flight`, mode: 'many', inFlight: 1024 });
+  if (size === 100) {
+    loads.push({ ...one, name: `${what}, synced, 64 in flight`, mode: 'many', inFlight: 64 });
+  }
 }
 
-const results = new Map<string, Rate[]>();
-
-async function measure(key: string, work: () => Promise<number>): Promise<void> {
-  const cpu = process.cpuUsage();
-  const start = performance.now();
-  const count = await work();
-  const seconds = (performance.now() - start) / 1000;
-  const { user, system } = process.cpuUsage(cpu);
-  const rate = { byClock: count / seconds, byCpu: (count * 1e6) / (user + system) };
-  results.set(key, [...(results.get(key) ?? []), rate]);
+/** A bound on ours divided by a rival's. */
+function target(
+  id: string,
+  load: string,
+  rival: string,
+  atLeast: number,
+  figure = 'value',
+): Target {
+  return { id, case: `${load}: millrace`, against: `${load}: ${rival}`, figure, atLeast };
 }
 
-async function fill(store: Store, { mode, size, count }: Case): Promise<number> {
-  const values = Array.from({ length: count }, (_, i) => Buffer.alloc(size, i + 1));
-  const looks = mode === 'one' ? 1 : Math.max(1, Math.floor(IN_FLIGHT / count));
-  const end = performance.now() + secondsMax * 1000;
-  let appends = 0;
-  do {
-    let last: PromiseLike<unknown> | undefined;
-    for (let i = 0; i < looks; i++) last = store.append(values);
-    await last;
-    appends += looks;
-  } while (performance.now() < end);
-  return appends * count;
-}
+export const suite: Suite = {
+  name: 'embedded',
+  title: 'Embedded stores',
+  question: 'How many records a second does an embedded store take and give back?',
+  parameters: { seconds: { default: '0.35', doc: 'of a case in a round' } },
+  targets: [
+    target('E1', '100 B, one by one', 'lmdb', 5),
+    target('E1', '100 B, one by one', 'better-sqlite3', 30),
+    target('E1', '100 B, one by one', 'classic-level', 200),
+    target('E2', '100 B, batches of 100', 'lmdb', 6),
+    target('E2', '1 KiB, batches of 100', 'lmdb', 3),
+    target('E3', '100 B, batches of 100', 'lmdb', 4, 'readPerSecond'),
+    target('E3', '1 KiB, batches of 100', 'lmdb', 6, 'readPerSecond'),
+    target('E4', '100 B, synced, 1024 in flight', 'lmdb', 2),
+    target('E4', '100 B, synced, 64 in flight', 'lmdb', 1.5),
+    target('E4', '100 B, synced, 1024 in flight', 'classic-level', 50),
+    {
+      ...{ id: 'E6', case: '100 B, batches of 100: millrace', figure: 'diskPerPayload' },
+      ...{ against: null, atMost: 1.1 },
+    },
+  ],
+  async open(context) {
+    const rivals = await stores();
+    for (const line of missing) {
+      context.note(`left out (npm run bench:rivals installs it): ${line}`);
+    }
+    const seconds = context.number('seconds');
+    const cases: Case[] = [];
+    for (const load of loads) {
+      for (const rival of rivals) {
+        // Undefined: it has no such mode.
+        const dir = mkdtempSync(join(context.dir, 'try-'));
+        const store = await rival.open(dir, load.mode);
+        await store?.close();
+        rmSync(dir, { recursive: true, force: true });
+        if (store === undefined) continue;
+        cases.push({
+          ...{ name: `${load.name}: ${rival.name}`, unit: 'records/s', better: 'higher' },
+          ...(rival.name === 'millrace' ? {} : { baseline: `${load.name}: millrace` }),
+          run: () => measure(rival, load, context.dir, seconds),
+        });
+      }
+    }
+    return { cases };
+  },
+};
 
-async function run(rival: Rival, one: Case): Promise<void> {
-  const dir = mkdtempSync(join(tmpdir(), 'millrace-bench-'));
+async function measure(
+  rival: Rival,
+  load: Load,
+  parent: string,
+  secondsMax: number,
+): Promise<Measurement> {
+  const dir = mkdtempSync(join(parent, 'store-'));
   try {
-    const store = await rival.open(dir, one.mode);
-    if (store === undefined) return;
-    let count = 0;
-    await measure(`${one.name}|${rival.name}`, async () => {
-      count = await fill(store, one);
-      return count;
-    });
-    if (one.read) {
-      await measure(`${readName(one)}|${rival.name}`, async () => {
-        const bytes = await store.read();
-        if (bytes !== count * one.size) throw new Error(`${rival.name} gave back ${bytes} bytes`);
-        return count;
-      });
+    const store = await rival.open(dir, load.mode);
+    if (store === undefined) throw new Error('it had this mode a moment before');
+    const cpuStart = ownCpuSeconds();
+    const startMs = performance.now();
+    const count = await fill(store, load, secondsMax);
+    const rate = (count * 1000) / (performance.now() - startMs);
+    const more: Record<string, number> = {
+      cpuMicrosPerRecord: ((ownCpuSeconds() - cpuStart) * 1e6) / count,
+    };
+    if (load.read) {
+      const readCpuStart = ownCpuSeconds();
+      const readStartMs = performance.now();
+      const bytes = await store.read();
+      if (bytes !== count * load.size) throw new Error(`it gave back ${bytes} bytes`);
+      more['readPerSecond'] = (count * 1000) / (performance.now() - readStartMs);
+      more['readCpuMicros'] = ((ownCpuSeconds() - readCpuStart) * 1e6) / count;
     }
     await store.close();
+    if (load.read) more['diskPerPayload'] = diskBytes(dir) / (count * load.size);
+    return { value: rate, more };
   } finally {
     rmSync(dir, { recursive: true, force: true });
   }
 }
 
-function readName({ size }: Case): string {
-  return size === 100 ? '100 B, read all' : '1 KiB, read all';
+async function fill(
+  store: Store,
+  { size, count, inFlight }: Load,
+  secondsMax: number,
+): Promise<number> {
+  const values = Array.from({ length: count }, (_, i) => Buffer.alloc(size, i + 1));
+  const end = performance.now() + secondsMax * 1000;
+  let appends = 0;
+  do {
+    let last: PromiseLike<unknown> | undefined;
+    for (let i = 0; i < inFlight; i++) last = store.append(values);
+    await last;
+    appends += inFlight;
+  } while (performance.now() < end);
+  return appends * count;
 }
 
-function median(rates: readonly Rate[], field: keyof Rate): number {
-  const sorted = rates.map((rate) => rate[field]).sort((a, b) => a - b);
-  return sorted[Math.floor(sorted.length / 2)] as number;
+function diskBytes(dir: string): number {
+  return readdirSync(dir, { recursive: true, encoding: 'utf8' }).reduce((sum, name) => {
+    const stats = statSync(join(dir, name));
+    return sum + (stats.isFile() ? stats.blocks * 512 : 0);
+  }, 0);
 }
-
-function short(rate: number): string {
-  if (rate >= 1e6) return `${(rate / 1e6).toFixed(2)} M`;
-  return rate >= 1e3 ? `${(rate / 1e3).toFixed(rate >= 1e5 ? 0 : 1)} k` : rate.toFixed(0);
-}
-
-function print(rivals: readonly Rival[]): void {
-  const names = rivals.map(({ name }) => name);
-  const head = [...names, 'ratio', 'CPU ratio'].map((name) => name.padStart(15)).join('');
-  console.log(`${'records/s'.padEnd(28)}${head}`);
-  const rows = cases.flatMap((one) => (one.read ? [one.name, readName(one)] : [one.name]));
-  for (const row of rows) {
-    const cells = names.map((name) => {
-      const rates = results.get(`${row}|${name}`);
-      return rates === undefined ? '-' : short(median(rates, 'byClock'));
-    });
-    const ratios = (['byClock', 'byCpu'] as const).map((field) => ratio(row, names, field));
-    console.log(row.padEnd(28) + [...cells, ...ratios].map((cell) => cell.padStart(15)).join(''));
-  }
-}
-
-/** Ours to the best rival's. */
-function ratio(row: string, names: readonly string[], field: keyof Rate): string {
-  const [own, ...others] = names
-    .filter((name) => name !== 'plain file')
-    .map((name) => {
-      const rates = results.get(`${row}|${name}`);
-      return rates === undefined ? 0 : median(rates, field);
-    });
-  const best = Math.max(...others);
-  return best > 0 ? `${((own as number) / best).toFixed(1)}x` : '-';
-}
-
-const rivals = await stores();
-console.log(`Node ${process.version}, ${rounds} rounds, medians`);
-for (const line of missing) console.log(`left out (npm run bench:rivals installs it): ${line}`);
-for (let round = 0; round < rounds; round++) {
-  for (const one of cases) for (const rival of rivals) await run(rival, one);
-}
-print(rivals);

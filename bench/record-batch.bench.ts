@@ -1,13 +1,9 @@
 /**
- * How many records a second are built and read? Batches of 100 records of 100 bytes, encode (append
- * and build) and decode, in every codec; the walk that ingress does, native and TypeScript; and the
- * codecs alone, in MB/s of uncompressed bytes (the numbers of ADR 0003). The second number counts CPU
- * time, user and system, of the whole process: on a busy machine it is the one to compare.
- *
- *     node dist-test/bench/record-batch.bench.js [seconds per case]
+ * Batches of 100 records of 100 bytes (lines of JSON): encode (append and build) and decode in every
+ * codec, the walk that ingress does, native and TypeScript, and the codecs alone in GB/s of
+ * uncompressed bytes (the numbers of ADR 0003).
  */
 
-import Benchmark from 'benchmark';
 import { native } from '#src/native/binding.js';
 import { BatchBuilder } from '#src/record/batch-builder.js';
 import { WALK_CRC, WALK_RECORDS, walkBatchesTwin, walkOut } from '#src/record/batch-walk.js';
@@ -16,9 +12,10 @@ import { codecByName } from '#src/record/compression/codecs.js';
 import { compressWasm, decompressWasm } from '#src/record/compression/zstd-wasm.js';
 import { decodeBatch } from '#src/record/decode-batch.js';
 import { validateCompressedRecords } from '#src/record/validate-batch.js';
+import { microCase } from './harness/micro.js';
+import type { Case, Suite } from './harness/suite.js';
 
 const COUNT = 100;
-const secondsMax = Number(process.argv[2] ?? 1);
 const key = Buffer.from('user-1234567');
 
 /** Log lines as JSON: text that a codec can do something with. */
@@ -53,86 +50,74 @@ function decode(batch: Uint8Array): number {
   return size;
 }
 
-function skip(batch: Uint8Array): void {
+function skip(batch: Uint8Array): number {
   const cursor = decodeBatch(batch, 0);
-  while (cursor.skip());
+  let count = 0;
+  while (cursor.skip()) count++;
+  return count;
 }
 
-/** One case: `unit` records or bytes a call. */
-interface Case {
-  readonly name: string;
-  readonly unit: number;
-  readonly what: 'records' | 'bytes';
-  calls: number;
-  start: NodeJS.CpuUsage | undefined;
+function perRecord(name: string, work: () => number, baseline?: string): Case {
+  const shape = { name, unit: 'records', perCall: COUNT, work };
+  return microCase(baseline === undefined ? shape : { ...shape, baseline });
 }
 
-const cases: Case[] = [];
-
-function add(name: string, unit: number, what: Case['what'], work: () => unknown): void {
-  const one: Case = { name, unit, what, calls: 0, start: undefined };
-  cases.push(one);
-  const counted = (): void => {
-    one.start ??= process.cpuUsage();
-    one.calls++;
-    work();
-  };
-  suite.add(String(cases.length - 1), counted, { maxTime: secondsMax });
+function perByte(name: string, size: number, work: () => number): Case {
+  return microCase({ name, unit: 'GB', perCall: size / 1e9, work });
 }
 
-function rate(perSecond: number, what: Case['what']): string {
-  const millions = perSecond / 1e6;
-  return what === 'records' ? `${millions.toFixed(2)} M/s` : `${millions.toFixed(0)} MB/s`;
-}
-
-const suite = new Benchmark.Suite();
-for (const compression of compressionNames) {
-  const batch = build(compression);
-  add(`encode ${compression}`, COUNT, 'records', () => build(compression));
-  add(`decode ${compression}`, COUNT, 'records', () => decode(batch));
-  if (compression === 'none') {
-    add('skip none', COUNT, 'records', () => skip(batch));
-  } else {
-    add(`validate ${compression}`, COUNT, 'records', () => validateCompressedRecords(batch, 0));
+function cases(): Case[] {
+  const all: Case[] = [];
+  for (const compression of compressionNames) {
+    const batch = build(compression);
+    const plain = compression === 'none';
+    all.push(
+      perRecord(
+        `encode ${compression}`,
+        () => build(compression).length,
+        plain ? undefined : 'encode none',
+      ),
+      perRecord(`decode ${compression}`, () => decode(batch), plain ? undefined : 'decode none'),
+    );
+    if (plain) {
+      all.push(perRecord('skip none', () => skip(batch), 'decode none'));
+    } else {
+      const validate = (): number => {
+        validateCompressedRecords(batch, 0);
+        return 1;
+      };
+      all.push(perRecord(`validate ${compression}`, validate, `decode ${compression}`));
+    }
   }
-}
-
-const plain = build('none');
-const out = walkOut(1);
-const flags = WALK_CRC | WALK_RECORDS;
-add('walk, TypeScript', COUNT, 'records', () => {
-  walkBatchesTwin(plain, 0, plain.length, out, flags);
-});
-if (native !== null) {
-  const { walkBatches } = native;
-  add('walk, native', COUNT, 'records', () => walkBatches(plain, 0, plain.length, out, flags));
-}
-
-const text = Buffer.concat(lines);
-for (const bytes of [text.subarray(0, 16_384), text]) {
-  const size = `${bytes.length >> 10} KiB`;
+  const plain = build('none');
+  const out = walkOut(1);
+  const flags = WALK_CRC | WALK_RECORDS;
+  all.push(
+    perRecord('walk, TypeScript', () => walkBatchesTwin(plain, 0, plain.length, out, flags)),
+  );
+  if (native !== null) {
+    const { walkBatches } = native;
+    const walk = (): number => walkBatches(plain, 0, plain.length, out, flags);
+    all.push(perRecord('walk, native', walk, 'walk, TypeScript'));
+  }
+  const text = Buffer.concat(lines).subarray(0, 16_384);
   for (const name of compressionNames.filter((one) => one !== 'none')) {
     const codec = codecByName(name);
-    const packed = codec.compress(bytes);
-    add(`${name} compress ${size}`, bytes.length, 'bytes', () => codec.compress(bytes));
-    add(`${name} decompress ${size}`, bytes.length, 'bytes', () =>
-      codec.decompress(packed, { sizeMax: bytes.length }),
-    );
+    const packed = codec.compress(text);
+    const unpack = (): number => codec.decompress(packed, { sizeMax: text.length }).length;
+    all.push(perByte(`${name} compress`, text.length, () => codec.compress(text).length));
+    all.push(perByte(`${name} decompress`, text.length, unpack));
   }
-  const packed = compressWasm(bytes, 3);
-  add(`zstd wasm compress ${size}`, bytes.length, 'bytes', () => compressWasm(bytes, 3));
-  add(`zstd wasm decompress ${size}`, bytes.length, 'bytes', () =>
-    decompressWasm(packed, bytes.length, bytes.length),
-  );
+  const packed = compressWasm(text, 3);
+  const unpack = (): number => decompressWasm(packed, text.length, text.length).length;
+  all.push(perByte('zstd wasm compress', text.length, () => compressWasm(text, 3).length));
+  all.push(perByte('zstd wasm decompress', text.length, unpack));
+  return all;
 }
 
-console.log(`Node ${process.version}; records or bytes a second of the clock, and of CPU time`);
-suite
-  .on('cycle', (event: Benchmark.Event) => {
-    const { name, unit, what, calls, start } = cases[Number(event.target.name)] as Case;
-    const { user, system } = process.cpuUsage(start);
-    const byClock = rate((event.target.hz as number) * unit, what);
-    const byCpu = rate((calls * unit * 1e6) / (user + system), what);
-    console.log(`${name.padEnd(30)} ${byClock.padStart(12)} ${byCpu.padStart(12)}`);
-  })
-  .run();
+export const suite: Suite = {
+  name: 'record-batch',
+  title: 'Record batches',
+  question: 'How many records a second are built, read and checked, in every codec?',
+  open: () => Promise.resolve({ cases: cases() }),
+};

@@ -1,10 +1,11 @@
 /**
- * A broker in a process of its own that can be asked for the size of its heap, for bench/gate.ts. This
- * file is both: imported it is the handle, run it is the process.
+ * A broker in a process of its own that can be asked for the size of its heap and for the stalls of its
+ * event loop. This file is both: imported it is the handle, run it is the process.
  */
 
 import { type ChildProcess, fork } from 'node:child_process';
 import { once } from 'node:events';
+import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { Broker } from '#src/broker/broker.js';
 
 const HOST = 'gate-broker';
@@ -35,6 +36,13 @@ export class GateBroker {
     return (await answer)[0];
   }
 
+  /** The event loop since the last call: by how much a timer of 1 ms came late. */
+  async stall(): Promise<{ p999Ms: number; maxMs: number }> {
+    const answer = once(this.#process, 'message') as Promise<[{ p999Ms: number; maxMs: number }]>;
+    this.#process.send('stall');
+    return (await answer)[0];
+  }
+
   async stop(): Promise<void> {
     const end = once(this.#process, 'exit');
     this.#process.disconnect();
@@ -45,7 +53,16 @@ export class GateBroker {
 async function host(dataDir: string): Promise<void> {
   const config = { 'log.dirs': dataDir, listeners: 'PLAINTEXT://127.0.0.1:0' };
   const broker = await Broker.start({ config });
+  const delay = monitorEventLoopDelay({ resolution: 1 });
+  delay.enable();
   process.on('message', (message) => {
+    if (message === 'stall') {
+      // Of the delay itself the interval is a part.
+      const p999Ms = delay.percentile(99.9) / 1e6 - 1;
+      process.send?.({ p999Ms, maxMs: delay.max / 1e6 - 1 });
+      delay.reset();
+      return;
+    }
     if (message === 'collect') globalThis.gc?.();
     process.send?.(process.memoryUsage().heapUsed);
   });
