@@ -30,6 +30,7 @@
 import type { Logger } from '../base/logger.js';
 import type { Env } from '../file/env.js';
 import { isOfflineError } from '../file/guarded-env.js';
+import { replaceFile } from '../file/replace-file.js';
 import { writeInt32 } from '../record/batch-patch.js';
 import { readInt32 } from '../record/batch-view.js';
 import { crc32c } from '../record/checksum.js';
@@ -137,15 +138,7 @@ export class KeptFile {
   #writeCopy(bytes: Uint8Array): void {
     const identity = this.#identity();
     if (identity === null) return;
-    const path = this.#path + COPY_SUFFIX;
-    const file = this.#env.open(`${path}.tmp`, 'create');
-    try {
-      file.truncate(0);
-      file.pwritev([encodeCopy(identity, bytes)], 0);
-    } finally {
-      file.close();
-    }
-    this.#env.rename(`${path}.tmp`, path);
+    replaceFile(this.#env, this.#path + COPY_SUFFIX, encodeCopy(identity, bytes));
   }
 
   #readCopy(): KeptCopy | null {

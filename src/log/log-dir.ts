@@ -4,6 +4,7 @@
  *     .lock                 the kernel lock (R12)
  *     meta.properties       node and cluster it belongs to
  *     .kafka_cleanshutdown  there from a clean close to the next open
+ *     .millrace-failed-sync there from a disk error to the next open (failed-sync.ts)
  *     *-checkpoint          recovery points, log start offsets, high watermarks
  *     TOPIC-PARTITION/      see partition-dir.ts
  *
@@ -11,7 +12,7 @@
  * a crash in between is never taken for a clean shutdown.
  *
  * A disk error in any of its files, whoever wrote, takes the whole directory offline (R3): one error
- * is logged, nothing more is written, reads go on. Only opening it anew, which checks what is there, heals
+ * is logged, nothing more is written but a mark of it, reads go on. Only opening it anew, which checks what is there, heals
  * that. A full disk is no such error.
  */
 
@@ -37,6 +38,7 @@ import {
   parseOffsetCheckpoint,
   RECOVERY_POINT_FILE,
 } from './checkpoints.js';
+import { FAILED_SYNC_FILE, markFailedSync } from './failed-sync.js';
 import { KeptFile } from './kept-file.js';
 import {
   formatMetaProperties,
@@ -70,6 +72,10 @@ export class LogDir implements EnvGuard {
   /** Runs once, when the directory goes offline; must not throw. */
   onOffline: () => void = () => {};
   readonly #logger: Logger;
+  /** It went offline in an earlier process: see failed-sync.ts. */
+  readonly hasFailedSync: boolean;
+  /** It writes whatever happened. */
+  readonly #disk: Env;
   readonly #lock: DirLock;
   readonly #writing = new Mutex();
   /** By name. */
@@ -97,6 +103,8 @@ export class LogDir implements EnvGuard {
 
   private constructor(env: Env, logger: Logger, path: string, lock: DirLock) {
     this.path = path;
+    this.#disk = env;
+    this.hasFailedSync = env.exists(join(path, FAILED_SYNC_FILE));
     this.env = guardEnv(withLastingSyncErrors(env), this);
     this.#logger = logger;
     this.#lock = lock;
@@ -130,7 +138,14 @@ export class LogDir implements EnvGuard {
       cause: error.message,
       action: 'check the disk, then restart: what is there is checked when it is opened again',
     });
+    markFailedSync(this.#disk, this.path, error);
     this.onOffline();
+  }
+
+  /** All that was in doubt was written again. */
+  async forgetFailedSync(): Promise<void> {
+    this.env.unlink(join(this.path, FAILED_SYNC_FILE));
+    await this.env.syncDir(this.path);
   }
 
   /** Null in a new directory. */

@@ -129,6 +129,8 @@ class LogLoader {
     assert(first !== null, 'a log has a segment');
     const start = Math.min(Math.max(first.baseOffset, this.#options.logStartOffset), logEnd);
     const epochs = this.#settleEpochs(asOffset(start), logEnd);
+    // The next start holds batches against the file: it must not say less than the log has by then.
+    await this.#files.epochsWritten();
     const transactions = await this.#settleTransactions();
     return {
       files: this.#files,
@@ -231,6 +233,7 @@ class LogLoader {
       clean,
       recoveryPoint,
       nextBaseOffset,
+      epochs: this.#files.epochsVerified ? this.#fileEpochs : null,
       onBatches: (batches, count) =>
         this.#takeBatches(batches, count, (position, size) =>
           this.#readMarker(baseOffset, position, size),

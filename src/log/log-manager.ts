@@ -31,6 +31,7 @@ import {
   DEFAULT_CLEANER,
   LogCleaner,
 } from './cleaner.js';
+import { rewriteUnsynced } from './failed-sync.js';
 import { FileReaper } from './file-reaper.js';
 import { LogDir, type PartitionDirEntry } from './log-dir.js';
 import { LogFiles } from './log-files.js';
@@ -197,7 +198,7 @@ export class LogManager implements AsyncDisposable {
       ...this.#leftAlone,
     ]);
     this.#reaper = new FileReaper(options.clock, this.#logger);
-    this.#checksums = new ChecksumMaker(this.#logger);
+    this.#checksums = new ChecksumMaker(this.#logger, options.rollChecksums);
     const { env, clock, scrubBytesPerSecond: bytesPerSecond = 0 } = options;
     const logs = (): readonly PartitionLog[] => this.logs().filter((log) => !log.offline);
     const scrubbed = { env, clock, logger: this.#logger, bytesPerSecond, logs };
@@ -380,6 +381,11 @@ export class LogManager implements AsyncDisposable {
     for (const result of written) if (result.status === 'rejected') throw result.reason;
   }
 
+  async #checkpoint(): Promise<void> {
+    await this.checkpoint();
+    for (const dir of this.#dirs) await this.#checksums.makeLasts(dir, this.#logs.values());
+  }
+
   /**
    * Closes every log, writes checkpoints and, where all went well, the clean-shutdown marker; unlocks.
    * Never rejects: what could not be written is reported, and checked at the next start. Idempotent.
@@ -414,6 +420,7 @@ export class LogManager implements AsyncDisposable {
   async #leave(dir: LogDir, closedWell: boolean): Promise<void> {
     if (dir.failure !== null) return;
     try {
+      if (closedWell) await this.#checksums.makeLasts(dir, this.#logs.values());
       await this.#checkpoints.write(dir);
       if (closedWell && this.#clean.has(dir)) await dir.leaveCleanMarker();
     } catch (error) {
@@ -448,6 +455,8 @@ export class LogManager implements AsyncDisposable {
       }
     };
     await Promise.all(Array.from({ length: concurrency }, work));
+    const isWhole = this.#leftAlone.size === 0 && this.#failures.size === 0;
+    if (isWhole && dir.failure === null && dir.hasFailedSync) await dir.forgetFailedSync();
   }
 
   async #takeCleanMarker(dir: LogDir): Promise<boolean> {
@@ -482,6 +491,7 @@ export class LogManager implements AsyncDisposable {
       const recoveryPoint = recoveryPoints.get(name) ?? OFFSET_ZERO;
       const logStartOffset = logStartOffsets.get(name) ?? OFFSET_ZERO;
       const start = { clean, recoveryPoint, logStartOffset };
+      if (dir.hasFailedSync) await rewriteUnsynced(dir.env, dir.pathOf(name), recoveryPoint);
       const log = await this.#openLog(dir, entry, config, start);
       this.#busy.delete(name);
       this.#logs.set(name, { log, dir });
@@ -510,7 +520,6 @@ export class LogManager implements AsyncDisposable {
       ...start,
       onOffline: (error) => dir.fail(error),
       onSealed: (segment) => {
-        if (this.#options.rollChecksums === false) return;
         this.#checksums.add(dir.env, dir.pathOf(name), segment);
       },
       checkpoint: async (truncatedTo) => {
@@ -525,7 +534,7 @@ export class LogManager implements AsyncDisposable {
   #start(): void {
     const { retentionCheckIntervalMs, checkpointIntervalMs } = this.#options;
     this.#every(retentionCheckIntervalMs ?? RETENTION_CHECK_INTERVAL_MS, () => this.runRetention());
-    this.#every(checkpointIntervalMs ?? CHECKPOINT_INTERVAL_MS, () => this.checkpoint());
+    this.#every(checkpointIntervalMs ?? CHECKPOINT_INTERVAL_MS, () => this.#checkpoint());
     this.#every(UNLOAD_INTERVAL_MS, async () => {
       for (const log of this.logs()) log.unloadIdle();
     });

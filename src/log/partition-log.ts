@@ -333,6 +333,11 @@ export class PartitionLog implements AsyncDisposable {
     }
   }
 
+  /** Nothing is cut or deleted while the task runs. */
+  whileUncut(task: () => Promise<void>): Promise<void> {
+    return this.#maintenance.run(task);
+  }
+
   /** Seals the active segment, unless it is empty. */
   roll(): Promise<void> {
     return this.#maintenance.run(() => this.#writer.roll());
@@ -348,14 +353,8 @@ export class PartitionLog implements AsyncDisposable {
       if (this.offline) return 0;
       const [segments, offsets, config] = [this.#segments, this.#offsets, this.#config];
       const plannedEnd = offsets.logEndOffset;
-      let { count, rollActive } = await planRetention({
-        env,
-        dir,
-        segments,
-        offsets,
-        config,
-        nowMs,
-      });
+      const pass = { env, dir, segments, offsets, config, nowMs };
+      let { count, rollActive } = await planRetention(pass);
       if (rollActive) {
         await this.#writer.roll();
         // What was appended since the plan was made is in the segment that it condemned.

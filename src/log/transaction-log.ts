@@ -7,8 +7,8 @@
  *     flush     what was aborted is durable before the recovery point passes it
  *
  * Index files of earlier runs are read when they are first wanted, and each entry is held against the
- * log: at its last offset there must be a marker of its producer. An index that is wrong is made anew
- * from the log. One that is missing shows only in that a log with transactions has, for each
+ * log: at its last offset there must be a marker of its producer; and the file against its CRC, where the
+ * segment has checksums. An index that is wrong is made anew from the log. One that is missing shows only in that a log with transactions has, for each
  * segment, a file, be it an empty one; where it is not there (Kafka makes none without entries) the
  * segment is read once when the log is opened.
  */
@@ -30,7 +30,8 @@ import {
 } from '../record/batch-view.js';
 import { WALK_ATTRIBUTES, WALK_BASE_OFFSET, WALK_PRODUCER_ID } from '../record/batch-walk.js';
 import { CONTROL_BIT, HEADER_SIZE } from '../record/layout.js';
-import { formatFileName, parseFileName } from '../segment/names.js';
+import { fileCrc, loadChecksums } from '../segment/checksums.js';
+import { type FileKind, formatFileName, parseFileName } from '../segment/names.js';
 import type { Segment } from '../segment/segment.js';
 import type { SegmentList } from '../segment/segment-list.js';
 import type { LogFiles } from './log-files.js';
@@ -63,6 +64,8 @@ export class TransactionLog {
   /** Base offsets of those that have entries, or may have: ascending. */
   #bases: number[] = [];
   #hasTransactions = false;
+  /** CRCs of indexes whose log was appended to since. */
+  readonly #openedCrcs = new Map<number, number>();
 
   constructor(options: TransactionLogOptions) {
     this.#options = options;
@@ -74,6 +77,10 @@ export class TransactionLog {
       this.#unread.add(parsed.baseOffset);
     }
     this.#hasTransactions = this.#bases.length > 0 || options.state.openCount > 0;
+    // Its side file says nothing of it any more once the log is appended to.
+    const active = options.segments.last?.baseOffset ?? -1;
+    const activeCrc = this.#unread.has(active) ? this.#crcOf(active) : null;
+    if (activeCrc !== null) this.#openedCrcs.set(active, activeCrc);
   }
 
   get state(): TransactionState {
@@ -191,6 +198,7 @@ export class TransactionLog {
     this.#unsynced.delete(index);
     this.#indexes.delete(baseOffset);
     this.#unread.delete(baseOffset);
+    this.#openedCrcs.delete(baseOffset);
     this.#unlist(baseOffset);
   }
 
@@ -303,7 +311,7 @@ export class TransactionLog {
     assert(index !== undefined, 'an index that is known');
     if (!this.#unread.has(baseOffset)) return index;
     const { segments, logger } = this.#options;
-    const fault = index.load();
+    const fault = index.load() ?? (this.#isOther(index) ? 'checksum' : null);
     const segment = segments.floor(baseOffset);
     if (segment?.baseOffset === baseOffset) {
       if (fault !== null || !index.entries.every((entry) => isInLog(segments, entry))) {
@@ -316,6 +324,33 @@ export class TransactionLog {
     // Not before: where the log could not be read, an empty index would be taken for the truth.
     this.#unread.delete(baseOffset);
     return index;
+  }
+
+  /** The file is not what it was when the checksums of its segment were made. */
+  #isOther({ baseOffset, path }: TransactionIndex): boolean {
+    const { env } = this.#options;
+    const expected = this.#openedCrcs.get(baseOffset) ?? this.#crcOf(baseOffset);
+    try {
+      return expected !== null && fileCrc(env, path) !== expected;
+    } catch {
+      return true;
+    }
+  }
+
+  /** What the checksums of a segment say of its index; null: nothing. */
+  #crcOf(baseOffset: number): number | null {
+    const { env, dir } = this.#options;
+    const pathOf = (kind: FileKind): string =>
+      join(dir, formatFileName(baseOffset as Offset, kind));
+    try {
+      const log = env.stat(pathOf('log'));
+      if (log === null) return null;
+      const identity = { baseOffset, length: log.size, modifiedMs: log.modifiedMs };
+      const { checksums } = loadChecksums(env, pathOf('checksum'), identity);
+      return checksums?.transactionIndexCrc ?? null;
+    } catch {
+      return null;
+    }
   }
 
   /** Makes the index of a segment from the log; a turn's worth of batches a step. */

@@ -4,7 +4,7 @@
  *
  *     recovery point lowered, durably     else the next start would miss what is cut
  *     later segments renamed, newest first
- *     the segment with the offset cut, synced
+ *     the checksums of the segment with the offset removed, durably; it is cut, synced
  *     snapshots above the end removed, epochs, transactions and producers brought back to the end
  *
  * The caller holds off appends and maintenance. After an error the log goes offline; if its files were
@@ -63,6 +63,9 @@ export async function truncateLog(options: TruncateLogOptions, offset: Offset): 
     transactions.drop(last.baseOffset);
     options.onDeleted(last);
   }
+  // Found again after a crash, they would condemn what is appended at the cut.
+  target.removeChecksums();
+  await env.syncDir(dir);
   target.activate();
   target.truncateTo(offset);
   const end = target.nextOffset;

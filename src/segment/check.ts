@@ -9,6 +9,11 @@
  *
  *     good 0-9 | base offset 4106 (10 with a flipped bit) | good 20-29
  *                ^ held; 20 follows 9 but not 4115: the held one is damaged
+ *
+ * It does not cover the leader epoch either. Where the epochs of the log are known for sure, a batch must
+ * have the one of its offset, or begin one that is newer than all and that the next batch keeps. And in
+ * such a log of ours the last segment has no gaps: one that is there alone, before the last batch, is a
+ * flipped bit in that batch.
  */
 
 import type { Offset } from '../base/offset.js';
@@ -23,6 +28,7 @@ import {
   WALK_BASE_OFFSET,
   WALK_FIRST,
   WALK_LAST_OFFSET_DELTA,
+  WALK_LEADER_EPOCH,
   WALK_MAX_TIMESTAMP,
   WALK_POSITION,
   WALK_SIZE,
@@ -30,6 +36,7 @@ import {
   walkOut,
 } from '../record/batch-walk.js';
 import { MAX_TIMESTAMP } from '../record/layout.js';
+import type { ByteRange } from './checksums.js';
 import { IndexFold } from './index-fold.js';
 import { type DamageVerdict, judgeDamage } from './recovery.js';
 import { findFollower } from './resync.js';
@@ -67,6 +74,16 @@ export interface CheckOptions {
   readonly indexIntervalBytes: number;
   readonly indexBytesMax: number;
   readonly onBatches?: ((batches: Float64Array, count: number) => void) | undefined;
+  /** Leader epochs of the log, in order, that are known to be what this engine wrote. */
+  readonly epochs?: readonly EpochStart[] | null | undefined;
+  /** No batch that touches them is believed; in order. */
+  readonly doubtful?: readonly ByteRange[];
+}
+
+/** See log/leader-epoch-cache.ts. */
+export interface EpochStart {
+  readonly epoch: number;
+  readonly startOffset: number;
 }
 
 export interface CheckResult {
@@ -107,6 +124,7 @@ interface HeldBatch {
   size: number;
   baseOffset: number;
   lastOffset: number;
+  leaderEpoch: number;
   timestamp: number;
   timestampHigh: number;
   timestampLow: number;
@@ -134,6 +152,8 @@ class SegmentCheck {
   #endOffset: number;
   #accepted: Float64Array | null;
   #acceptedCount = 0;
+  /** Between accepted batches, or before the first one. */
+  #gapCount = 0;
 
   constructor(options: CheckOptions) {
     const { env, baseOffset, nextBaseOffset } = options;
@@ -191,6 +211,7 @@ class SegmentCheck {
     into.size = out[slot + WALK_SIZE] as number;
     into.baseOffset = out[slot + WALK_BASE_OFFSET] as number;
     into.lastOffset = into.baseOffset + (out[slot + WALK_LAST_OFFSET_DELTA] as number);
+    into.leaderEpoch = out[slot + WALK_LEADER_EPOCH] as number;
     into.timestamp = out[slot + WALK_MAX_TIMESTAMP] as number;
     const at = into.position - bytesPosition + MAX_TIMESTAMP;
     into.timestampHigh = readInt32(bytes, at);
@@ -209,13 +230,16 @@ class SegmentCheck {
       incoming.baseOffset >= this.#next &&
       incoming.lastOffset < this.#endOffset &&
       incoming.lastOffset >= incoming.baseOffset;
-    if (!inRange) {
+    if (!inRange || this.#isDoubtful(incoming) || this.#epochOf(incoming) === 'wrong') {
       this.#misplaced(incoming);
       return;
     }
     if (this.#holding) {
-      if (incoming.baseOffset > held.lastOffset) {
+      const isOld = incoming.leaderEpoch < held.leaderEpoch && this.#epochOf(held) === 'new';
+      if (incoming.baseOffset > held.lastOffset && !isOld) {
         this.#accept(held);
+      } else if (isOld) {
+        this.#misplaced(held);
       } else if (held.baseOffset > this.#next) {
         this.#misplaced(held);
       } else {
@@ -229,10 +253,42 @@ class SegmentCheck {
     this.#holding = true;
   }
 
-  /** Accepts the held batch: nothing contradicts it any more. */
+  /** Accepts the held batch: nothing that follows contradicts it any more. */
   #release(): void {
-    if (this.#holding) this.#accept(this.#held);
+    if (!this.#holding) return;
     this.#holding = false;
+    if (this.#isAloneBehindGap(this.#held)) this.#misplaced(this.#held);
+    else this.#accept(this.#held);
+  }
+
+  #isAloneBehindGap({ baseOffset }: HeldBatch): boolean {
+    const { epochs } = this.#options;
+    const isOurs = epochs !== undefined && epochs !== null && epochs.length > 0;
+    const isGapless = this.#gapCount === 0 && this.#damaged.length === 0;
+    return this.#isLast && isOurs && isGapless && baseOffset > this.#next;
+  }
+
+  #isDoubtful({ position, size }: HeldBatch): boolean {
+    const { doubtful = [] } = this.#options;
+    return doubtful.some(
+      (block) => block.position < position + size && position < block.endPosition,
+    );
+  }
+
+  #epochOf({ baseOffset, lastOffset, leaderEpoch }: HeldBatch): 'known' | 'new' | 'wrong' {
+    const entries = this.#options.epochs ?? [];
+    const first = entries[0];
+    const last = entries[entries.length - 1];
+    // Batches of old had none.
+    if (first === undefined || last === undefined || leaderEpoch === -1) return 'known';
+    // The log start was moved into it, or beyond it.
+    if (lastOffset < first.startOffset) {
+      return leaderEpoch >= 0 && leaderEpoch <= first.epoch ? 'known' : 'wrong';
+    }
+    if (leaderEpoch > last.epoch && baseOffset > last.startOffset) return 'new';
+    let slot = entries.length - 1;
+    while (slot > 0 && (entries[slot] as EpochStart).startOffset > baseOffset) slot--;
+    return (entries[slot] as EpochStart).epoch === leaderEpoch ? 'known' : 'wrong';
   }
 
   #accept(batch: HeldBatch): void {
@@ -241,6 +297,7 @@ class SegmentCheck {
     if (this.#firstTimestampMs === -1) this.#firstTimestampMs = batch.timestamp;
     this.#fold.raise(batch.timestamp, batch.timestampHigh, batch.timestampLow, relative);
     this.#fold.add(batch.position, relative, indexIntervalBytes);
+    if (batch.baseOffset > this.#next) this.#gapCount++;
     this.#next = batch.lastOffset + 1;
     this.#closeRanges(batch);
     if (this.#accepted === null) return;
@@ -340,6 +397,7 @@ function newHeld(): HeldBatch {
     size: 0,
     baseOffset: 0,
     lastOffset: 0,
+    leaderEpoch: 0,
     timestamp: 0,
     timestampHigh: 0,
     timestampLow: 0,

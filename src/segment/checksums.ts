@@ -1,22 +1,29 @@
 /**
- * The checksum side file of a sealed segment, `NNNNNNNNNNNNNNNNNNNN.checksum`: one CRC-32C for every
- * 64 KiB of its log. The CRC of a batch does not cover its first 16 bytes; in a compacted log, where
- * gaps are allowed, some flips of a base offset or a leader epoch show nowhere else (R5).
+ * The checksum side file of a segment, `NNNNNNNNNNNNNNNNNNNN.checksum`: one CRC-32C for every 64 KiB of
+ * its log. The CRC of a batch does not cover its first 16 bytes; some flips of a base offset or a leader
+ * epoch show nowhere else (R5). And one of its transaction index, which has no CRC at all.
  *
  *     at  size  field, big-endian
  *      0     4  magic "MRCK"
- *      4     4  version (1)
+ *      4     4  version (2)
  *      8     4  block size in bytes
  *     12     4  count of blocks
  *     16     8  base offset of the segment
  *     24     8  length of the log in bytes
  *     32     8  modification time of the log in ms, a double: a log written since has another
- *     40  4*n   CRC-32C of each block; the last one may be short
+ *     40     4  1: there was a transaction index; 0: none, or it is not known
+ *     44     4  CRC-32C of it
+ *     48  4*n   CRC-32C of each block; the last one may be short
  *      +     4  CRC-32C of everything before
  *
- * A hint like the indexes: written in the background, never synced for its own sake, and one that is
- * missing, corrupt, or of another length or time is ignored and made anew. Kafka's loader and tools look
- * at the suffixes they know, and leave it alone.
+ *     rolled       made when the segment is durable (log/checksum-maker.ts)
+ *     compacted    made with it, there before it is
+ *     active       at a clean shutdown, and with checkpoints, of what is durable
+ *
+ * A hint like the indexes: never synced for its own sake, and one that is missing, corrupt, or of another
+ * length or time is ignored and made anew. That of an active segment is good for the bytes that it is of,
+ * whatever was appended since: whoever cuts the log removes it first, durably. Kafka's loader and tools
+ * look at the suffixes they know, and leave it alone.
  */
 
 import type { Env } from '../file/env.js';
@@ -26,8 +33,8 @@ import { crc32c } from '../record/checksum.js';
 
 export const CHECKSUM_BLOCK_SIZE = 64 * 1024;
 const MAGIC = 0x4d52434b;
-const VERSION = 1;
-const HEAD_SIZE = 40;
+const VERSION = 2;
+const HEAD_SIZE = 48;
 const TAIL_SIZE = 4;
 
 /** Of a log file when its checksums were made. */
@@ -41,6 +48,8 @@ export interface LogIdentity {
 export interface SegmentChecksums extends LogIdentity {
   /** A CRC for each block. */
   readonly crcs: Uint32Array;
+  /** Null: there was none, or it is not known. */
+  readonly transactionIndexCrc: number | null;
 }
 
 /** A part of a file, in bytes. */
@@ -51,7 +60,7 @@ export interface ByteRange {
 }
 
 export function encodeChecksums(checksums: SegmentChecksums): Uint8Array {
-  const { baseOffset, length, modifiedMs, crcs } = checksums;
+  const { baseOffset, length, modifiedMs, crcs, transactionIndexCrc } = checksums;
   const bytes = new Uint8Array(HEAD_SIZE + 4 * crcs.length + TAIL_SIZE);
   writeInt32(bytes, 0, MAGIC);
   writeInt32(bytes, 4, VERSION);
@@ -60,6 +69,8 @@ export function encodeChecksums(checksums: SegmentChecksums): Uint8Array {
   writeInt64(bytes, 16, baseOffset);
   writeInt64(bytes, 24, length);
   new DataView(bytes.buffer).setFloat64(32, modifiedMs);
+  writeInt32(bytes, 40, transactionIndexCrc === null ? 0 : 1);
+  writeInt32(bytes, 44, (transactionIndexCrc ?? 0) | 0);
   for (let block = 0; block < crcs.length; block++) {
     writeInt32(bytes, HEAD_SIZE + 4 * block, (crcs[block] as number) | 0);
   }
@@ -84,7 +95,8 @@ export function decodeChecksums(bytes: Uint8Array): SegmentChecksums | null {
     crcs[block] = readInt32(bytes, HEAD_SIZE + 4 * block) >>> 0;
   }
   const modifiedMs = new DataView(bytes.buffer, bytes.byteOffset).getFloat64(32);
-  return { baseOffset: readInt64(bytes, 16), length, modifiedMs, crcs };
+  const transactionIndexCrc = readInt32(bytes, 40) === 1 ? readInt32(bytes, 44) >>> 0 : null;
+  return { baseOffset: readInt64(bytes, 16), length, modifiedMs, crcs, transactionIndexCrc };
 }
 
 export type ChecksumState = 'valid' | 'absent' | 'corrupt' | 'stale';
@@ -107,6 +119,33 @@ export function loadChecksums(
     // A hint that cannot be read is a hint that is not there.
     return { state: 'corrupt', checksums: null };
   }
+}
+
+/**
+ * Those of the first bytes of an active log that may have been appended to since; null: there are none.
+ * Never throws.
+ */
+export function loadEarlierChecksums(
+  env: Pick<Env, 'exists' | 'readFile'>,
+  path: string,
+  log: { readonly baseOffset: number; readonly size: number },
+): SegmentChecksums | null {
+  try {
+    const checksums = env.exists(path) ? decodeChecksums(env.readFile(path)) : null;
+    const isOfLog = checksums?.baseOffset === log.baseOffset && checksums.length <= log.size;
+    return isOfLog ? checksums : null;
+  } catch {
+    return null;
+  }
+}
+
+/** CRC-32C of a small file; null: it is not there. Throws an I/O error. */
+export function fileCrc(env: Pick<Env, 'exists' | 'readFile'>, path: string): number | null {
+  return env.exists(path) ? bytesCrc(env.readFile(path)) : null;
+}
+
+export function bytesCrc(bytes: Uint8Array): number {
+  return crc32c(bytes, 0, bytes.length);
 }
 
 export function blockCountOf(length: number): number {

@@ -14,19 +14,22 @@ import { assert } from '../base/assert.js';
 import type { Offset } from '../base/offset.js';
 import type { Env } from '../file/env.js';
 import { LogFile } from '../file/log-file.js';
+import { replaceFile } from '../file/replace-file.js';
 import { OffsetIndex } from '../index/offset-index.js';
 import { TimeIndex } from '../index/time-index.js';
 import { type AbortedEntry, formatTransactionIndex } from '../index/transaction-index.js';
 import { lastOffsetOf, maxTimestampOf, readInt32, sizeOf } from '../record/batch-view.js';
 import { MAX_TIMESTAMP } from '../record/layout.js';
 import { measureChain } from './append-chain.js';
+import { bytesCrc, encodeChecksums } from './checksums.js';
+import { blockSumsLater } from './first-read.js';
 import { IndexFold } from './index-fold.js';
 import { type FileKind, type FileState, formatFileName } from './names.js';
 import { RELATIVE_OFFSET_MAX } from './roll-policy.js';
 import type { SegmentConfig } from './segment-types.js';
 
 /** The log is the last to get `.swap`, and the first to get its name. */
-const KINDS = ['index', 'timeindex', 'txnindex', 'log'] as const;
+const KINDS = ['index', 'timeindex', 'txnindex', 'checksum', 'log'] as const;
 
 export interface CleanedSegmentOptions {
   readonly env: Env;
@@ -43,6 +46,8 @@ export class CleanedSegment {
   readonly #fold: IndexFold;
   readonly #kinds: FileKind[] = ['index', 'timeindex', 'log'];
   #nextOffset: Offset;
+  #crcs: Uint32Array = new Uint32Array(0);
+  #transactionIndexCrc: number | null = null;
   #state: FileState = 'cleaned';
 
   /** Makes the `.cleaned` files; what an earlier attempt left under their names is overwritten. */
@@ -105,11 +110,15 @@ export class CleanedSegment {
     offsetIndex.close();
     timeIndex.close();
     await this.#log.datasync();
+    const { size } = this.#log;
+    if (size > 0) this.#crcs = (await blockSumsLater(this.#log.file, 0, size)) ?? this.#crcs;
     if (aborted.length === 0 && !withTransactionIndex) return;
     this.#kinds.splice(2, 0, 'txnindex');
+    const entries = formatTransactionIndex(aborted);
+    this.#transactionIndexCrc = bytesCrc(entries);
     const file = env.open(this.#path('txnindex'), 'create-new');
     try {
-      if (aborted.length > 0) file.pwritev([formatTransactionIndex(aborted)], 0);
+      if (aborted.length > 0) file.pwritev([entries], 0);
       await file.datasync();
     } finally {
       file.close();
@@ -120,6 +129,7 @@ export class CleanedSegment {
   toSwap(): void {
     assert(this.#state === 'cleaned', 'from .cleaned to .swap');
     this.#log.close();
+    this.#writeChecksums();
     for (const kind of this.#kinds) this.#rename(kind, 'swap');
     this.#state = 'swap';
   }
@@ -142,6 +152,18 @@ export class CleanedSegment {
       const path = this.#path(kind);
       if (env.exists(path)) env.unlink(path);
     }
+  }
+
+  /** Before the log is visible, so that no read of it goes without. The log is not written any more. */
+  #writeChecksums(): void {
+    const { env } = this.#options;
+    const modifiedMs = env.stat(this.#path('log'))?.modifiedMs;
+    if (this.#crcs.length === 0 || modifiedMs === undefined) return;
+    const { baseOffset, size: length } = this;
+    const transactionIndexCrc = this.#transactionIndexCrc;
+    const checksums = { baseOffset, length, modifiedMs, crcs: this.#crcs, transactionIndexCrc };
+    replaceFile(env, this.#path('checksum'), encodeChecksums(checksums));
+    this.#kinds.splice(-1, 0, 'checksum');
   }
 
   #index(chunk: Uint8Array, at: number, position: number): void {

@@ -86,6 +86,8 @@ interface ReadError {
 /** The bytes of a segment that this process has not written, as far as they were not looked at. */
 export class EarlierBytes {
   readonly #source: EarlierSource;
+  /** Of the first bytes of the log, as they were written; null: none are known. */
+  checksums: SegmentChecksums | null = null;
   #size = 0;
   /** Made at the first read: opening reads no checksums. */
   #firstRead: FirstRead | null = null;
@@ -103,8 +105,15 @@ export class EarlierBytes {
     this.#firstRead = null;
   }
 
+  /** As `set`, for a log that is appended to from now on: then its side file is of another length. */
+  open(size: number): void {
+    this.set(size);
+    this.checksums = this.load();
+  }
+
   /** The log was cut. */
   cut(size: number): void {
+    this.checksums = null;
     this.set(Math.min(this.#size, size));
   }
 
@@ -179,12 +188,19 @@ export class EarlierBytes {
   }
 
   #newFirstRead(): FirstRead {
-    const { env, baseOffset, files } = this.#source;
-    const modifiedMs = env.stat(files.path('log'))?.modifiedMs ?? -1;
-    const identity = { baseOffset, length: this.#source.size(), modifiedMs };
-    const { checksums } = loadChecksums(env, files.path('checksum'), identity);
+    const checksums = this.checksums ?? this.load();
     // Blocks are of the whole file, of which this process may have written the rest.
     return new FirstRead(checksums?.length ?? this.#size, checksums);
+  }
+
+  /** Those of the whole log as it is now. */
+  load(): SegmentChecksums | null {
+    const { env, baseOffset, files } = this.#source;
+    const path = files.path('checksum');
+    if (!env.exists(path)) return null;
+    const modifiedMs = env.stat(files.path('log'))?.modifiedMs ?? -1;
+    const identity = { baseOffset, length: this.#source.size(), modifiedMs };
+    return loadChecksums(env, path, identity).checksums;
   }
 }
 

@@ -30,10 +30,12 @@ export class SegmentFiles {
     return join(this.#dir, name);
   }
 
-  /** Before the log is written again. One that stays is seen to be stale. */
-  removeChecksums(): void {
+  /** Before the log is cut. False: there are none. */
+  removeChecksums(): boolean {
     const path = this.path('checksum');
-    if (this.#env.exists(path)) this.#env.unlink(path);
+    const isThere = this.#env.exists(path);
+    if (isThere) this.#env.unlink(path);
+    return isThere;
   }
 
   /** The log must be there. Once it is renamed the segment is deleted, whatever becomes of the rest. */

@@ -5,7 +5,7 @@ import type { Clock } from '../base/clock.js';
 import type { Logger } from '../base/logger.js';
 import type { Offset } from '../base/offset.js';
 import type { Env } from '../file/env.js';
-import type { DamagedRange } from './check.js';
+import type { DamagedRange, EpochStart } from './check.js';
 
 /** What a segment needs of a topic's configuration. Read at each use, so its owner may change it. */
 export interface SegmentConfig {
@@ -39,6 +39,8 @@ export interface SegmentOpenOptions extends SegmentOptions {
   readonly recoveryPoint: Offset;
   /** Base offset of the next segment; null: this is the last one, and it is opened for appends. */
   readonly nextBaseOffset: Offset | null;
+  /** See CheckOptions. */
+  readonly epochs?: readonly EpochStart[] | null;
   /**
    * Called with runs of good batches in order while a segment is checked: `batches` as walkBatches
    * fills it (positions in the file), `count` of them. Borrowed until it returns.

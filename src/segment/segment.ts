@@ -27,14 +27,9 @@ import type { EnvFile } from '../file/env.js';
 import { LogFile } from '../file/log-file.js';
 import { measureChain, noteAppended } from './append-chain.js';
 import { BatchLocator, batchPositionOf } from './batch-locator.js';
-import {
-  type CheckOptions,
-  type CheckResult,
-  checkSegment,
-  checkSegmentInTurns,
-  type DamagedRange,
-} from './check.js';
-import type { ByteRange } from './checksums.js';
+import { type CheckOptions, type CheckResult, checkSegment, type DamagedRange } from './check.js';
+import { checkWithBlocks } from './check-blocks.js';
+import { type ByteRange, loadEarlierChecksums } from './checksums.js';
 import { EarlierBytes } from './first-read.js';
 import { RELATIVE_OFFSET_MAX } from './roll-policy.js';
 import type { HeaderCursor } from './scan.js';
@@ -84,7 +79,7 @@ export class Segment implements AsyncDisposable {
   /** Read since the last unloadIfIdle. */
   #used = false;
   /** Looked at before they leave for the first time (R6). */
-  #earlier: EarlierBytes;
+  readonly earlier: EarlierBytes;
 
   private constructor(
     options: SegmentOptions,
@@ -101,14 +96,13 @@ export class Segment implements AsyncDisposable {
     this.#nextBaseOffset = nextBaseOffset;
     this.#nextOffset = options.baseOffset;
     this.#createdMs = options.clock.nowMs();
-    const { env, logger, dir, baseOffset, config } = options;
-    const bytesMax = config.indexBytesMax;
-    this.#indexes = new SegmentIndexes({ env, logger, dir, baseOffset, bytesMax });
+    const { baseOffset, config } = options;
+    this.#indexes = new SegmentIndexes({ ...options, bytesMax: config.indexBytesMax });
     const file = (): EnvFile => this.#openLog().file;
     const size = (): number => this.size;
     const { offset: offsetIndex, time: timeIndex } = this.#indexes;
     this.#locator = new BatchLocator({ baseOffset, offsetIndex, timeIndex, file, size });
-    this.#earlier = new EarlierBytes({ ...options, files, file, size, condemn: this.#condemn });
+    this.earlier = new EarlierBytes({ ...options, files, file, size, condemn: this.#condemn });
     this.#times = new TimeSearch({
       baseOffset,
       indexes: this.#indexes,
@@ -154,7 +148,7 @@ export class Segment implements AsyncDisposable {
       if (stat === null) throw new MillraceError(`${path} is missing`, { code: 'NOT_FOUND' });
       const segment = new Segment(options, files, null, nextBaseOffset);
       segment.#size = stat.size;
-      segment.#earlier.set(stat.size);
+      segment.earlier.set(stat.size);
       segment.#createdMs = stat.modifiedMs;
       return segment;
     }
@@ -162,7 +156,8 @@ export class Segment implements AsyncDisposable {
     const segment = new Segment(options, files, log, nextBaseOffset);
     try {
       segment.#createdMs = env.stat(path)?.modifiedMs ?? segment.#createdMs;
-      segment.#earlier.set(log.size);
+      if (active && clean) segment.earlier.open(log.size);
+      else segment.earlier.set(log.size);
       if (!clean || !segment.#loadIndexes()) await segment.#recover(options);
     } catch (error) {
       segment.#closeFiles();
@@ -278,10 +273,10 @@ export class Segment implements AsyncDisposable {
     const room = this.#locator.damageAfter(batch.position, endPosition) - batch.position;
     let length = Math.min(maxBytes, room);
     if (length < batch.size) length = options.minOneMessage ? batch.size : 0;
-    const allowed = this.#earlier.allow(batch, length);
+    const allowed = this.earlier.allow(batch, length);
     if (allowed === 0 && length > 0) {
-      if (options.mayWait) return this.#earlier.lookLater(batch, length);
-      this.#earlier.look(batch, length);
+      if (options.mayWait) return this.earlier.lookLater(batch, length);
+      this.earlier.look(batch, length);
       return this.read(offset, maxBytes, options);
     }
     const slice = allowed === 0 ? null : this.#openLog().slice(batch.position, allowed);
@@ -343,7 +338,7 @@ export class Segment implements AsyncDisposable {
     const cut = log.size - batch.position;
     log.truncate(batch.position);
     this.#former?.noteCut(batch.position);
-    this.#earlier.cut(batch.position);
+    this.earlier.cut(batch.position);
     this.#nextOffset = batch.baseOffset;
     this.#tail.clear();
     this.#locator.damaged = this.#locator.damaged.filter(
@@ -359,6 +354,12 @@ export class Segment implements AsyncDisposable {
     return cut;
   }
 
+  /** Before the log is cut, durably: what is written then is not what they are of. */
+  removeChecksums(): void {
+    this.earlier.checksums = null;
+    this.#files.removeChecksums();
+  }
+
   /** Opens a sealed segment for appends again, after the ones behind it were removed. */
   activate(): void {
     assert(this.#open, 'activate a closed segment');
@@ -366,7 +367,7 @@ export class Segment implements AsyncDisposable {
     this.#load();
     this.#former = this.#log;
     this.#log?.close();
-    this.#files.removeChecksums();
+    this.removeChecksums();
     this.#log = LogFile.open(this.#options.env, this.#files.path('log'), 'update');
     this.#active = true;
     this.#nextBaseOffset = null;
@@ -429,7 +430,7 @@ export class Segment implements AsyncDisposable {
 
   /** A sealed log was read from end to end: nothing is wrong with it, or something in `wrong`. */
   noteScrub(good: boolean, wrong: readonly ByteRange[]): void {
-    if (this.sealed && good) this.#earlier.set(0);
+    if (this.sealed && good) this.earlier.set(0);
     else if (this.sealed) this.#condemn(wrong);
   }
 
@@ -518,9 +519,12 @@ export class Segment implements AsyncDisposable {
   /** Checks the whole log of a segment that is not clean, cuts a torn tail, compares the indexes. */
   async #recover(options: SegmentOpenOptions): Promise<void> {
     const log = this.#openLog();
-    const { recoveryPoint, onBatches } = options;
-    const check = this.#checkOptions(recoveryPoint);
-    const result = await checkSegmentInTurns({ ...check, onBatches });
+    const { onBatches, epochs } = options;
+    const check = { ...this.#checkOptions(options.recoveryPoint), onBatches, epochs };
+    const checksums = this.#active
+      ? loadEarlierChecksums(options.env, this.#files.path('checksum'), check)
+      : this.earlier.load();
+    const result = await checkWithBlocks(check, checksums);
     const { reservedBytes } = result;
     const truncatedBytes = log.size - result.size;
     if (truncatedBytes > 0) {
@@ -528,8 +532,12 @@ export class Segment implements AsyncDisposable {
       await log.datasync();
     }
     const bytes = truncatedBytes - reservedBytes;
-    if (bytes > 0) this.#options.logger.warn('cut a torn tail', { path: log.path, bytes });
+    if (bytes > 0) options.logger.warn('cut a torn tail', { path: log.path, bytes });
     const indexesRebuilt = this.#adopt(result);
+    if (!this.#active || (checksums !== null && checksums.length <= result.size)) {
+      this.earlier.checksums = checksums;
+      // Else of more than there is: what is appended now is not what they are of.
+    } else if (this.#files.removeChecksums()) await options.env.syncDir(options.dir);
     this.#recovery = { checked: true, truncatedBytes, reservedBytes, indexesRebuilt };
   }
 
@@ -553,22 +561,16 @@ export class Segment implements AsyncDisposable {
 
   #checkOptions(recoveryPoint: Offset): CheckOptions {
     const { env, config } = this.#options;
-    return {
-      env,
-      file: this.#openLog().file,
-      size: this.size,
-      baseOffset: this.baseOffset,
-      nextBaseOffset: this.#nextBaseOffset,
-      recoveryPoint,
-      indexIntervalBytes: config.indexIntervalBytes,
-      indexBytesMax: config.indexBytesMax,
-    };
+    const { indexIntervalBytes, indexBytesMax } = config;
+    const bounds = { baseOffset: this.baseOffset, nextBaseOffset: this.#nextBaseOffset };
+    const limits = { indexIntervalBytes, indexBytesMax, recoveryPoint };
+    return { env, file: this.#openLog().file, size: this.size, ...bounds, ...limits };
   }
 
   /** Takes over what a check found; true if an index on disk was not what the log says. */
   #adopt(result: CheckResult): boolean {
     if (!this.#active) result.fold.finish();
-    this.#earlier.set(0);
+    this.earlier.set(0);
     this.#locator.damaged = result.damaged;
     this.#tailDamaged = result.tailDamaged;
     this.#nextOffset = result.nextOffset;
@@ -589,7 +591,7 @@ export class Segment implements AsyncDisposable {
 
   #closeFiles(): void {
     this.#open = false;
-    this.#earlier.set(0);
+    this.earlier.set(0);
     this.#size = this.size;
     this.#log?.close();
     this.#indexes.close();

@@ -52,10 +52,11 @@ export class TimeSearch {
     return null;
   }
 
-  /** An offset before whose batch every timestamp is smaller. */
+  /** An offset before which every timestamp is smaller. */
   #hint(timestampMs: number): number {
     const { indexes, locator } = this.#source;
-    const slot = indexes.time.floor(timestampMs);
+    // Of an entry with the very time: it may tell of a later batch that has it too.
+    const slot = indexes.time.floor(timestampMs - 1);
     if (slot < 0) return 0;
     const entry = locator.atTimeEntry(slot);
     if (entry !== null) return entry.baseOffset;
@@ -67,13 +68,30 @@ export class TimeSearch {
   largest(): TimestampOffset | null {
     const { baseOffset, indexes } = this.#source;
     const timestampMs = indexes.fold.maxTimestamp;
-    const cursor = this.#source.locate(baseOffset + indexes.fold.maxTimestampOffset);
+    const cursor =
+      this.#firstReaching(timestampMs) ??
+      this.#source.locate(baseOffset + indexes.fold.maxTimestampOffset);
     if (cursor === null) return null;
     const found = firstRecordAt(this.#source.file(), cursor, timestampMs, 0);
     if (found !== null) return found;
     // The header tells of a record that compaction removed.
     const offset = cursor.lastOffset as Offset;
     return { timestampMs, offset, leaderEpoch: cursor.leaderEpoch };
+  }
+
+  /**
+   * The first batch with a timestamp of at least `timestampMs`, by headers from the time index entry below
+   * on: where several batches have the largest one, an entry may tell of a later one and look right.
+   */
+  #firstReaching(timestampMs: number): HeaderCursor | null {
+    const { baseOffset, indexes, locator } = this.#source;
+    const slot = indexes.time.floor(timestampMs - 1);
+    const cursor = slot < 0 ? this.#source.locate(baseOffset) : locator.atTimeEntry(slot);
+    if (cursor === null) return null;
+    do {
+      if (cursor.maxTimestamp >= timestampMs) return cursor;
+    } while (locator.advance(cursor));
+    return null;
   }
 }
 

@@ -15,6 +15,7 @@ import {
   type ChecksumState,
   differingRanges,
   encodeChecksums,
+  fileCrc,
   type LogIdentity,
   loadChecksums,
 } from './checksums.js';
@@ -116,8 +117,10 @@ export async function writeChecksums(
   dir: string,
   { identity, crcs }: VerifiedLogFile,
 ): Promise<void> {
-  const path = join(dir, formatFileName(identity.baseOffset as Offset, 'checksum'));
-  await env.writeFileAtomic(path, encodeChecksums({ ...identity, crcs }));
+  const baseOffset = identity.baseOffset as Offset;
+  const path = join(dir, formatFileName(baseOffset, 'checksum'));
+  const transactionIndexCrc = fileCrc(env, join(dir, formatFileName(baseOffset, 'txnindex')));
+  await env.writeFileAtomic(path, encodeChecksums({ ...identity, crcs, transactionIndexCrc }));
 }
 
 /** Takes what damage made the check pass over. */

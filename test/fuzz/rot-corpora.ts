@@ -13,7 +13,7 @@ import type { LogConfig } from '#src/log/topic-config.js';
 import { defaultLogConfig } from '#src/log/topic-config.js';
 import { BatchBuilder } from '#src/record/batch-builder.js';
 import { DATA_DIR, LEADER_EPOCH, openManager, START_MS } from '../fault/world.js';
-import { filesOf } from '../support/disk-image.js';
+import { type DiskImage, filesOf, imageOf, ROOT } from '../support/disk-image.js';
 import { SimulatedDisk } from '../support/simulated-disk.js';
 
 export interface Corpus {
@@ -24,8 +24,8 @@ export interface Corpus {
   readonly config: LogConfig;
   /** Made by this engine: its last producer is known, and what its segments hold is up to date. */
   readonly isOurs: boolean;
-  /** After a clean shutdown, by path; without the marker and the recovery point. */
-  readonly files: ReadonlyMap<string, Uint8Array>;
+  /** After a clean shutdown. */
+  readonly image: DiskImage;
 }
 
 const golden = join(import.meta.dirname, '../../../test/golden/kafka-data/data');
@@ -66,8 +66,7 @@ async function built({ name, config, write, checksums }: Build): Promise<Corpus>
   const { logEndOffset } = log;
   await manager.close();
   kill();
-  const files = filesOf(disk.imageNow());
-  return corpus({ name, topic, logEndOffset, config, isOurs: true }, files);
+  return { name, topic, logEndOffset, config, isOurs: true, image: disk.imageNow() };
 }
 
 async function put(
@@ -161,18 +160,11 @@ function fromKafka(topic: string, logEndOffset: number): Corpus {
   const offsets = Buffer.from(`0\n1\n${topic} 0 ${logEndOffset}\n`);
   files.set(`${DATA_DIR}/replication-offset-checkpoint`, offsets);
   files.set(`${DATA_DIR}/log-start-offset-checkpoint`, Buffer.from('0\n0\n'));
+  files.set(MARKER_PATH, Buffer.from('{"version":0,"brokerEpoch":-1}'));
+  files.set(RECOVERY_POINT_PATH, offsets);
   const config = { ...keepAll, cleanupCompact: topic === 'compacted' };
-  const of = { name: `${topic} (Kafka's)`, topic, logEndOffset, config, isOurs: false };
-  return corpus(of, files);
-}
-
-function corpus(of: Omit<Corpus, 'files'>, all: ReadonlyMap<string, Uint8Array>): Corpus {
-  const files = new Map(all);
-  files.delete(MARKER_PATH);
-  files.delete(RECOVERY_POINT_PATH);
-  // Nobody reads them: the next start removes them.
-  for (const path of all.keys()) if (path.endsWith('.deleted')) files.delete(path);
-  return { ...of, files };
+  const image = imageOf(files, START_MS);
+  return { name: `${topic} (Kafka's)`, topic, logEndOffset, config, isOurs: false, image };
 }
 
 const compactedConfig: LogConfig = {
@@ -202,17 +194,34 @@ export async function makeCorpora(): Promise<readonly Corpus[]> {
   ];
 }
 
-/** How a directory was left. */
+/**
+ * How a directory was left: by a clean shutdown; killed before anything was said to be durable; killed after a
+ * checkpoint, when everything was.
+ */
 export const rotModes = ['clean', 'unclean', 'unclean, all durable'] as const;
 export type RotMode = (typeof rotModes)[number];
 
-/** The files of a corpus as they are in a mode. */
-export function filesIn(corpus: Corpus, mode: RotMode): Map<string, Uint8Array> {
-  const files = new Map(corpus.files);
-  if (mode === 'clean') files.set(MARKER_PATH, Buffer.from('{"version":0,"brokerEpoch":-1}'));
-  if (mode !== 'unclean') {
-    const text = `0\n1\n${corpus.topic} 0 ${corpus.logEndOffset}\n`;
-    files.set(RECOVERY_POINT_PATH, Buffer.from(text));
+/** The disk of a corpus as it is in a mode: file numbers and times are those of the disk that it was on. */
+export function imageIn({ image }: Corpus, mode: RotMode): DiskImage {
+  const paths = [...filesOf(image).keys()];
+  const logs = paths.filter((path) => path.endsWith('.log')).sort();
+  const active = logs[logs.length - 1] ?? '';
+  // Nobody reads them: the next start removes them.
+  const gone = new Set(paths.filter((path) => path.endsWith('.deleted')));
+  if (mode !== 'clean') gone.add(MARKER_PATH);
+  if (mode === 'unclean') {
+    gone.add(RECOVERY_POINT_PATH).add(`${RECOVERY_POINT_PATH}.copy`);
+    gone.add(active.replace(/log$/, 'checksum'));
   }
-  return files;
+  const dirs = new Map<number, ReadonlyMap<string, number>>();
+  const visit = (node: number, path: string): void => {
+    const entries = new Map(image.dirs.get(node));
+    for (const [name, child] of entries) {
+      if (image.dirs.has(child)) visit(child, `${path}/${name}`);
+      else if (gone.has(`${path}/${name}`)) entries.delete(name);
+    }
+    dirs.set(node, entries);
+  };
+  visit(ROOT, '');
+  return { files: image.files, dirs };
 }

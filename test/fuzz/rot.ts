@@ -26,9 +26,9 @@ import {
 import { HEADER_SIZE } from '#src/record/layout.js';
 import { visibleOffsets } from '../fault/verify-transactions.js';
 import { DATA_DIR, LEADER_EPOCH, openManager, START_MS } from '../fault/world.js';
-import { type DiskImage, type FileImage, imageOf } from '../support/disk-image.js';
+import { type DiskImage, type FileImage, filesOf } from '../support/disk-image.js';
 import { SimulatedDisk } from '../support/simulated-disk.js';
-import { type Corpus, filesIn, type RotMode } from './rot-corpora.js';
+import { type Corpus, imageIn, type RotMode } from './rot-corpora.js';
 
 export interface RotCase {
   readonly path: string;
@@ -88,10 +88,10 @@ export class RotBench {
   constructor(corpus: Corpus, mode: RotMode) {
     this.#corpus = corpus;
     this.#mode = mode;
-    const files = filesIn(corpus, mode);
-    this.#image = imageOf(files, START_MS);
+    this.#image = imageIn(corpus, mode);
     this.#nodes = nodesOf(this.#image);
-    const logs = [...files].filter(([path]) => path.endsWith('.log'));
+    const logs = [...filesOf(this.#image)].filter(([path]) => path.endsWith('.log'));
+    logs.sort(([a], [b]) => (a < b ? -1 : 1));
     this.#batches = logs.flatMap(([path, bytes]) => batchesOf(path, bytes));
   }
 
@@ -259,36 +259,37 @@ export class RotBench {
     return this.#nodes.has(logPath.replace(/log$/, 'checksum'));
   }
 
-  /** The entry of the list of what cannot be told that covers `problem`; null: none. */
+  /**
+   * The entry of the list of what cannot be told that covers `problem`; null: none. Of what this engine has
+   * written there is one. In a directory that Kafka wrote, and that was not opened here since, there is nothing
+   * to hold these bytes against.
+   */
   #undetected(rot: RotCase, problem: string): string | null {
     const name = rot.path.slice(rot.path.lastIndexOf('/') + 1);
     if (name.endsWith('.log')) return this.#undetectedInLog(rot, problem);
-    // A text without a checksum. The cluster metadata knows the id too.
+    if (this.#corpus.isOurs) return null;
     if (name === 'partition.metadata' && problem.startsWith('topic id')) {
-      return 'partition.metadata: topic id';
+      return "Kafka's partition.metadata: topic id";
     }
     // Without it, or with other digits in it, the log starts where its first segment does.
     if (name === 'log-start-offset-checkpoint' && /^(start|lost)/.test(problem)) {
-      return 'log-start-offset-checkpoint: digits, or a part of it';
+      return "Kafka's log-start-offset-checkpoint: digits, or a part of it";
     }
     // Entries that are whole, and say what the log does at the places that are looked at.
     if (name.endsWith('.txnindex') && problem.startsWith('committed is')) {
       return rot.kind === 'cut'
-        ? '.txnindex: whole entries cut off, after a clean shutdown'
-        : '.txnindex: first offset of an entry';
+        ? "Kafka's .txnindex: whole entries cut off, after a clean shutdown"
+        : "Kafka's .txnindex: first offset of an entry";
     }
     if (rot.kind === 'cut') return null;
     if (name === 'meta.properties' && problem.includes('belongs to node')) {
-      return 'meta.properties: node.id, the start is refused';
-    }
-    if (name.endsWith('.timeindex') && problem.startsWith('largest time')) {
-      return '.timeindex: which of several batches with the largest time';
+      return "Kafka's meta.properties: node.id, the start is refused";
     }
     if (name === 'leader-epoch-checkpoint' && problem.startsWith('epoch of')) {
-      return 'leader-epoch-checkpoint: digits';
+      return "Kafka's leader-epoch-checkpoint: digits";
     }
     if (name === 'recovery-point-offset-checkpoint' && problem === 'other log end') {
-      return 'recovery-point-offset-checkpoint: digits, offsets are skipped';
+      return "Kafka's recovery-point-offset-checkpoint: digits, offsets are skipped";
     }
     return null;
   }
@@ -297,18 +298,23 @@ export class RotBench {
     if (rot.kind === 'cut' || !/^(altered|committed)/.test(problem)) return null;
     const batch = this.#batches.find((stored) => touches(rot, stored));
     if (batch === undefined) return null;
-    // A segment with checksums of its own hides nothing, unless it is checked as one that was torn.
-    if (this.#mode !== 'unclean' && this.#hasChecksums(batch.path)) return null;
+    // A segment with checksums of its own hides nothing.
+    if (this.#hasChecksums(batch.path)) return null;
     const field = fieldOf((rot.at >> 3) - batch.position);
-    if (problem.startsWith('committed')) {
-      return field === 'base offset' ? '.log: base offset of an abort marker' : null;
-    }
-    if (field === 'leader epoch') return '.log: leader epoch';
     const next = this.#batches[this.#batches.indexOf(batch) + 1];
     const isLastOfSegment = next?.path !== batch.path;
+    if (this.#corpus.isOurs) {
+      // The log is synced before the file that says which epochs there are: it may be that.
+      const isNew = field === 'leader epoch' && next === undefined;
+      return isNew ? '.log: leader epoch of the last batch before a kill, raised: a new one' : null;
+    }
+    if (problem.startsWith('committed')) {
+      return field === 'base offset' ? "Kafka's .log: base offset of an abort marker" : null;
+    }
+    if (field === 'leader epoch') return "Kafka's .log: leader epoch";
     const isCompacted = this.#corpus.config.cleanupCompact;
     if (field !== 'base offset' || !(isLastOfSegment || isCompacted)) return null;
-    return '.log: base offset of a batch that no batch follows closely';
+    return "Kafka's .log: base offset of a batch that no batch follows closely";
   }
 }
 

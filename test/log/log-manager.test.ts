@@ -32,7 +32,7 @@ async function create(manager: LogManager, topic: string, partition = 0, overrid
   return manager.createLog({ topic, partition, topicId: TOPIC_ID, config: config(overrides) });
 }
 
-t.test('a new partition has the files that Kafka makes, and copies of two', async (t) => {
+t.test('a new partition has the files that Kafka makes, checksums and copies', async (t) => {
   const dir = tempDir(t);
   const manager = await openManager(t, [dir]);
   const log = await create(manager, 'orders');
@@ -40,6 +40,7 @@ t.test('a new partition has the files that Kafka makes, and copies of two', asyn
   await appended(log, batch(3));
   await manager.close();
   t.same(readdirSync(join(dir, 'orders-0')).sort(), [
+    '00000000000000000000.checksum',
     '00000000000000000000.index',
     '00000000000000000000.log',
     '00000000000000000000.timeindex',

@@ -47,7 +47,13 @@ const openClean = (dir: string) => open(dir, 0, { clean: true, nextBaseOffset: N
 
 t.test('a side file is read as it was written; any flipped bit or cut makes it none', (t) => {
   const crcs = Uint32Array.from([1, 2 ** 32 - 1]);
-  const written = { baseOffset: 2 ** 40, length: 65_537, modifiedMs: 1_700_000_000_000.25, crcs };
+  const written = {
+    baseOffset: 2 ** 40,
+    length: 65_537,
+    modifiedMs: 1_700_000_000_000.25,
+    crcs,
+    transactionIndexCrc: 0xfedcba98,
+  };
   const bytes = encodeChecksums(written);
   t.same(decodeChecksums(bytes), written);
   for (let bit = 0; bit < bytes.length * 8; bit++) {
