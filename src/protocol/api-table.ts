@@ -39,6 +39,7 @@ import { listPartitionReassignments } from './messages/46-list-partition-reassig
 import { offsetDelete } from './messages/47-offset-delete.js';
 import { describeClientQuotas } from './messages/48-describe-client-quotas.js';
 import { alterClientQuotas } from './messages/49-alter-client-quotas.js';
+import { describeUserScramCredentials } from './messages/50-describe-user-scram-credentials.js';
 import { describeQuorum } from './messages/55-describe-quorum.js';
 import { updateFeatures } from './messages/57-update-features.js';
 import { describeCluster } from './messages/60-describe-cluster.js';
@@ -94,6 +95,7 @@ export const apis: readonly Api[] = [
   offsetDelete,
   describeClientQuotas,
   alterClientQuotas,
+  describeUserScramCredentials,
   describeQuorum,
   updateFeatures,
   describeCluster,

@@ -169,6 +169,8 @@ const configSteps: readonly Step[] = [
   configs('client quota', '--alter', ...client, '--add-config', 'producer_byte_rate=1048576'),
   configs('client quota describe', '--describe', ...client),
   configs('client quota delete', '--alter', ...client, '--delete-config', 'producer_byte_rate'),
+  configs('users', '--describe', '--entity-type', 'users'),
+  configs('a user', '--describe', '--entity-type', 'users', '--entity-name', 'nobody'),
 ];
 const offsetSteps: readonly Step[] = [
   offsets('latest', '--topic', 'a'),

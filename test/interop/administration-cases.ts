@@ -23,6 +23,11 @@ const [SET, DELETE, APPEND, SUBTRACT] = [0, 1, 2, 3] as const;
 const [EXACT, DEFAULT, ANY] = [0, 1, 2] as const;
 const timeoutMs = 5000;
 
+function scramUsers(...names: string[]): AdministrationCase {
+  const users = names.map((name) => ({ name }));
+  return { api: 'DescribeUserScramCredentials', version: 0, body: { users } };
+}
+
 function topic(name: string, more: object = {}): object {
   return { name, numPartitions: 1, replicationFactor: 1, assignments: [], configs: [], ...more };
 }
@@ -362,6 +367,8 @@ export const administrationCases: readonly AdministrationCase[] = [
       ],
     },
   },
+  scramUsers(),
+  scramUsers('a', 'b', 'a', ''),
   move('/nowhere', 'a'),
   move('/nowhere', 'zz'),
 ];
