@@ -202,7 +202,7 @@ async function sumLog(summed: SummedLog): Promise<Uint32Array | null> {
   }
 }
 
-/** Null: the file is shorter, or another one by now, or not what it was. */
+/** Null: the file is shorter, or it is another one by now. */
 async function sumBlocks(
   file: EnvFile,
   length: number,
@@ -213,17 +213,19 @@ async function sumBlocks(
   const isOfIt = covered !== null && covered.length <= length;
   const known = isOfIt ? Math.floor(covered.length / CHECKSUM_BLOCK_SIZE) : 0;
   const from = known * CHECKSUM_BLOCK_SIZE;
+  let isRotten = false;
   if (isOfIt) {
     crcs.set(covered.crcs.subarray(0, known));
     // The last one was short: what rotted of it since is not to be signed.
     const rest = covered.length - from;
     const sums = rest === 0 ? null : await blockSumsLater(file, from, rest);
-    if (rest > 0 && sums?.[0] !== covered.crcs[known]) return null;
+    isRotten = rest > 0 && sums?.[0] !== covered.crcs[known];
   }
   for (let at = from; at < length; at += STEP_SIZE) {
     const found = await blockSumsLater(file, at, Math.min(STEP_SIZE, length - at));
     if (found === null || !isThere()) return null;
     crcs.set(found, at / CHECKSUM_BLOCK_SIZE);
   }
+  if (isRotten) crcs[known] = ~(crcs[known] as number);
   return crcs;
 }
