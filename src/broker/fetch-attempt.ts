@@ -41,11 +41,11 @@ export class FetchAttempt {
   readonly #options: FetchAttemptOptions;
   /** What each partition had when it was last looked at, in bytes. */
   readonly #available: number[];
-  /** Indexes of partitions that moved since. */
-  readonly #moved = new Set<number>();
+  /** Indexes of partitions that moved since. Made when one does: most fetches never wait. */
+  #moved: Set<number> | null = null;
   #availableSum = 0;
   /** Looks that the last measure or read has met, and the partitions they are for. */
-  readonly #looking = new Map<number, Promise<void>>();
+  #looking: Map<number, Promise<void>> | null = null;
   #wake: (() => void) | null = null;
   #measured = false;
 
@@ -74,13 +74,20 @@ export class FetchAttempt {
   /** As `read`, once all that has to be looked at was. */
   readLooked(): FetchAnswer | Promise<FetchAnswer> {
     const answers = this.#readPartitions();
-    if (this.#looking.size === 0) return this.#answer(answers);
+    if (this.#looking === null || this.#looking.size === 0) return this.#answer(answers);
     release(answers);
     return Promise.all(this.#looking.values()).then(() => this.readLooked());
   }
 
   #answer(answers: readonly PartitionAnswer[]): FetchAnswer {
     const { plan, usesTopicIds } = this.#options;
+    const [first] = plan.partitions;
+    if (first !== undefined && answers.length === 1) {
+      const responses = this.#isNews(first, answers[0] as PartitionAnswer)
+        ? [topicAnswer(first.topic, usesTopicIds, answers)]
+        : [];
+      return { errorCode: errorCodes.NONE, sessionId: plan.sessionId, responses };
+    }
     const byTopic = new Map<string, PartitionAnswer[]>();
     for (let i = 0; i < answers.length; i++) {
       const answer = answers[i] as PartitionAnswer;
@@ -92,7 +99,7 @@ export class FetchAttempt {
     }
     const responses: TopicAnswer[] = [];
     for (const [topic, partitions] of byTopic) {
-      responses.push(usesTopicIds ? { topicId: topic, partitions } : { topic, partitions });
+      responses.push(topicAnswer(topic, usesTopicIds, partitions));
     }
     return { errorCode: errorCodes.NONE, sessionId: plan.sessionId, responses };
   }
@@ -105,7 +112,7 @@ export class FetchAttempt {
       if (typeof log === 'number') return;
       ends.push(
         log.subscribe(() => {
-          this.#moved.add(i);
+          this.#noteMoved(i);
           wake();
         }),
       );
@@ -120,9 +127,9 @@ export class FetchAttempt {
   /** Whether the request is to be answered now. Looks only at what moved since the last time. */
   #measure(): boolean {
     const { plan, minBytes } = this.#options;
-    const indexes = this.#measured ? [...this.#moved] : plan.partitions.keys();
+    const indexes = this.#measured ? [...(this.#moved ?? [])] : plan.partitions.keys();
     this.#measured = true;
-    this.#moved.clear();
+    this.#moved?.clear();
     for (const i of indexes) {
       const size = this.#sizeOf(i, plan.partitions[i] as FetchPartition);
       if (size < 0) return true;
@@ -149,10 +156,12 @@ export class FetchAttempt {
     let rest = this.#options.maxBytes;
     let found = false;
     try {
-      for (const [i, partition] of this.#options.plan.partitions.entries()) {
+      const { partitions } = this.#options.plan;
+      for (let i = 0; i < partitions.length; i++) {
+        const partition = partitions[i] as FetchPartition;
         const log = this.#find(partition);
         if (typeof log === 'number') {
-          this.#looking.delete(i);
+          this.#looking?.delete(i);
           answers.push(failure(partition.partition, log));
           continue;
         }
@@ -177,14 +186,21 @@ export class FetchAttempt {
   #noteLook(i: number, result: ReadResult): void {
     const looking = result.ok ? result.looking : null;
     if (looking === null) {
-      this.#looking.delete(i);
-    } else if (this.#looking.get(i) !== looking) {
-      this.#looking.set(i, looking);
-      void looking.then(() => {
-        this.#moved.add(i);
-        this.#wake?.();
-      });
+      this.#looking?.delete(i);
+      return;
     }
+    this.#looking ??= new Map();
+    if (this.#looking.get(i) === looking) return;
+    this.#looking.set(i, looking);
+    void looking.then(() => {
+      this.#noteMoved(i);
+      this.#wake?.();
+    });
+  }
+
+  #noteMoved(i: number): void {
+    this.#moved ??= new Set();
+    this.#moved.add(i);
   }
 
   #readLog(
@@ -225,6 +241,14 @@ export class FetchAttempt {
     });
     return changed || !incremental;
   }
+}
+
+function topicAnswer(
+  topic: string,
+  usesTopicIds: boolean,
+  partitions: readonly PartitionAnswer[],
+): TopicAnswer {
+  return usesTopicIds ? { topicId: topic, partitions } : { topic, partitions };
 }
 
 function success(partitionIndex: number, result: ReadResult & { ok: true }): PartitionAnswer {

@@ -164,10 +164,9 @@ export class FetchSessionCache {
     const { sessionId, sessionEpoch } = request;
     if (sessionEpoch === INITIAL_EPOCH || sessionEpoch === FINAL_EPOCH) {
       if (sessionId !== 0) this.#sessions.delete(sessionId);
-      const full = { incremental: false, partitions: request.partitions };
-      if (sessionEpoch === FINAL_EPOCH) return { ...full, sessionId: 0, session: null };
-      const session = this.#open(request);
-      return { ...full, sessionId: session?.id ?? 0, session };
+      const { partitions } = request;
+      const session = sessionEpoch === FINAL_EPOCH ? null : this.#open(request);
+      return { sessionId: session?.id ?? 0, incremental: false, partitions, session };
     }
     return this.#continue(request);
   }

@@ -9,7 +9,7 @@ import { errorCodes } from '../../protocol/error-codes.js';
 import type { RequestOf } from '../../protocol/infer.js';
 import { fetch } from '../../protocol/messages/01-fetch.js';
 import { type FetchAnswer, FetchAttempt } from '../fetch-attempt.js';
-import type { FetchPartition, FetchPlan } from '../fetch-sessions.js';
+import type { FetchPartition, FetchPlan, FetchSessionRequest } from '../fetch-sessions.js';
 import { handler, type RequestContext } from '../handler.js';
 import { ANONYMOUS } from '../quotas/client-quotas.js';
 
@@ -17,6 +17,8 @@ type FetchRequest = RequestOf<typeof fetch>;
 
 /** Longest wait, whatever a client asks for: its own timeout has long passed. */
 const MAX_WAIT_MS = 300_000;
+
+const NONE_FORGOTTEN: FetchSessionRequest['forgotten'] = [];
 
 export const fetchHandler = handler({
   message: fetch,
@@ -31,9 +33,7 @@ export const fetchHandler = handler({
       sessionEpoch: request.sessionEpoch,
       usesTopicIds,
       partitions: partitionsOf(request, usesTopicIds),
-      forgotten: request.forgottenTopicsData.flatMap(({ topic, topicId, partitions }) =>
-        partitions.map((partition) => ({ topic: usesTopicIds ? topicId : topic, partition })),
-      ),
+      forgotten: forgottenOf(request, usesTopicIds),
     });
     if ('error' in plan) return { errorCode: errorCodes[plan.error], responses: [] };
     return answer(context, request, plan, usesTopicIds);
@@ -95,6 +95,16 @@ function partitionsOf(request: FetchRequest, usesTopicIds: boolean): FetchPartit
     }
   }
   return partitions;
+}
+
+function forgottenOf(
+  { forgottenTopicsData }: FetchRequest,
+  usesTopicIds: boolean,
+): FetchSessionRequest['forgotten'] {
+  if (forgottenTopicsData.length === 0) return NONE_FORGOTTEN;
+  return forgottenTopicsData.flatMap(({ topic, topicId, partitions }) =>
+    partitions.map((partition) => ({ topic: usesTopicIds ? topicId : topic, partition })),
+  );
 }
 
 function refuseReplica(version: number, request: FetchRequest): FetchAnswer {
