@@ -61,6 +61,8 @@ export interface BrokerOptions {
   readonly clientTelemetry?: (push: ClientTelemetryPush) => void;
   /** False: it does not keep the process alive by itself. Default true. */
   readonly keepAlive?: boolean;
+  /** Answers a waiting fetch after so long, however long its client would wait. */
+  readonly fetchWaitMsMax?: number;
   /** Comes between requests and their handlers (interceptor.ts); for tests. */
   readonly intercept?: Interceptor | null;
   /** Whom the clients of a listener take this broker for; for tests that simulate a cluster. */
@@ -183,7 +185,11 @@ export class Broker {
           clock,
           random,
         }),
-        delayedFetches: new DelayedOperations({ clock, countMax: DELAYED_FETCHES_MAX }),
+        delayedFetches: new DelayedOperations({
+          clock,
+          countMax: DELAYED_FETCHES_MAX,
+          waitMsMax: options.fetchWaitMsMax ?? Number.POSITIVE_INFINITY,
+        }),
         quotas: clientQuotasOf(config, clock, controller),
         telemetry: clientTelemetryOf(options, { config, clock, random, logger, controller }),
         handlers: servedHandlers(options),

@@ -35,12 +35,19 @@ interface Waiting {
 export class DelayedOperations {
   readonly #clock: Clock;
   readonly #countMax: number;
+  readonly #waitMsMax: number;
   readonly #waiting = new Set<Waiting>();
   #closed = false;
 
-  constructor(options: { readonly clock: Clock; readonly countMax: number }) {
+  constructor(options: {
+    readonly clock: Clock;
+    readonly countMax: number;
+    /** Longer waits are cut to it; default: none is. */
+    readonly waitMsMax?: number;
+  }) {
     this.#clock = options.clock;
     this.#countMax = options.countMax;
+    this.#waitMsMax = options.waitMsMax ?? Number.POSITIVE_INFINITY;
   }
 
   /** Operations that wait now. */
@@ -98,7 +105,7 @@ export class DelayedOperations {
       this.#waiting.add(waiting);
       operation.signal.addEventListener('abort', expireNow);
       unwatch = operation.watch(wake);
-      timer = this.#clock.setTimer(operation.maxWaitMs, expireNow);
+      timer = this.#clock.setTimer(Math.min(operation.maxWaitMs, this.#waitMsMax), expireNow);
     });
   }
 

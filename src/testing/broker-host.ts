@@ -51,6 +51,8 @@ export interface HostOptions {
   readonly virtual: boolean;
   /** Null: the snapshot's time, or the system's. */
   readonly nowMs: number | null;
+  /** Null: FETCH_WAIT_MS, or none with a virtual clock. */
+  readonly fetchWaitMs: number | null;
   readonly seed: number | null;
   /** Directory of a snapshot. */
   readonly from: string | null;
@@ -76,6 +78,7 @@ export interface HostReport {
 const LEAVING_MS = 250;
 /** With a virtual clock no timeout of the close would ever come. */
 const CLOSE_MS = 3000;
+const FETCH_WAIT_MS = 500;
 /** Tails above it are rolled before a snapshot, so that they are linked and not copied. */
 const TAIL_BYTES_MAX = 64 * 1024;
 
@@ -194,8 +197,20 @@ export class BrokerHost {
   }
 
   async advance(by: Duration): Promise<number> {
-    const ms = durationMs(by);
-    if (this.#clock instanceof VirtualClock) return this.#clock.advance(ms);
+    return this.#virtualClock().advance(durationMs(by));
+  }
+
+  async resume(): Promise<void> {
+    this.#virtualClock().resume();
+  }
+
+  /** Answers the time at which it stands. */
+  async pause(): Promise<number> {
+    return this.#virtualClock().pause();
+  }
+
+  #virtualClock(): VirtualClock {
+    if (this.#clock instanceof VirtualClock) return this.#clock;
     const message = "this broker has the system's clock: start it with { clock: 'virtual' }";
     throw new MillraceError(message, { code: 'NOT_VIRTUAL' });
   }
@@ -261,7 +276,10 @@ export class BrokerHost {
 
   close(): Promise<void> {
     this.#closed.abort();
-    return this.#life.run(() => this.#stop());
+    return this.#life.run(async () => {
+      await this.#stop();
+      if (this.#clock instanceof VirtualClock) await this.#clock.pause();
+    });
   }
 
   /** Throws BROKER_DOWN after a kill. */
@@ -288,7 +306,7 @@ export class BrokerHost {
     await this.#ending;
     this.#env.revive();
     this.#muted = false;
-    const { config, dir, virtual } = this.#options;
+    const { config, dir, virtual, fetchWaitMs } = this.#options;
     this.#broker = await Broker.start({
       ...this.#parts.brokerOptions,
       config: testConfig({
@@ -300,6 +318,7 @@ export class BrokerHost {
       random: this.#random,
       logger: this.#logger,
       keepAlive: false,
+      fetchWaitMsMax: fetchWaitMs ?? (virtual ? Number.POSITIVE_INFINITY : FETCH_WAIT_MS),
     });
     // Of the first start; clients know it.
     this.#port = this.#broker.port;

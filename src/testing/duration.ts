@@ -12,10 +12,10 @@ const UNIT_MS: Readonly<Record<string, number>> = {
   w: 604_800_000,
 };
 
-/** In milliseconds, not negative. Throws INVALID_DURATION. */
+/** In whole milliseconds, not negative. Throws INVALID_DURATION. */
 export function durationMs(duration: Duration): number {
   if (typeof duration === 'number') {
-    if (duration >= 0 && Number.isFinite(duration)) return duration;
+    if (duration >= 0 && Number.isFinite(duration)) return Math.round(duration);
     throw invalid(duration);
   }
   const text = duration.trim();
@@ -24,7 +24,7 @@ export function durationMs(duration: Duration): number {
   for (const [, count, unit] of text.matchAll(/(\d+(?:\.\d+)?)\s*(ms|[smhdw])/g)) {
     sum += Number(count) * (UNIT_MS[unit as string] as number);
   }
-  return sum;
+  return Math.round(sum);
 }
 
 function invalid(duration: Duration): MillraceError {

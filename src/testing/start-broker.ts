@@ -117,6 +117,8 @@ class StartedBroker implements Omit<TestBroker, keyof BrokerFaces> {
     this.clock = {
       nowMs: () => this.#host.nowMs(),
       advance: (by) => this.#advance(by),
+      resume: () => this.#host.resume(),
+      pause: () => this.#pause(),
     };
   }
 
@@ -213,6 +215,10 @@ class StartedBroker implements Omit<TestBroker, keyof BrokerFaces> {
   async #advance(by: Duration): Promise<number> {
     this.#nowMs = await this.#host.advance(by);
     return this.#nowMs;
+  }
+
+  async #pause(): Promise<void> {
+    this.#nowMs = await this.#host.pause();
   }
 
   /** After a kill of its worker. */

@@ -3,10 +3,11 @@
 import { MillraceError } from '../base/errors.js';
 import { nearestName } from '../broker/nearest-name.js';
 import type { HostOptions } from './broker-host.js';
+import { durationMs } from './duration.js';
 import type { NewTopic, StartBrokerOptions } from './types.js';
 
 const NAMES: readonly (keyof StartBrokerOptions)[] = [
-  ...(['topics', 'config', 'port', 'dir', 'keep', 'clock', 'now'] as const),
+  ...(['topics', 'config', 'port', 'dir', 'keep', 'clock', 'now', 'fetchWait'] as const),
   ...(['inWorker', 'seed', 'from', 'logger', 'leaks'] as const),
 ];
 const TOPIC_NAMES: readonly (keyof NewTopic)[] = ['name', 'partitions', 'config'];
@@ -14,7 +15,16 @@ const TOPIC_NAMES: readonly (keyof NewTopic)[] = ['name', 'partitions', 'config'
 /** Everything of the host's but its directory. Throws INVALID_OPTION. */
 export function hostOptions(options: StartBrokerOptions): Omit<HostOptions, 'dir'> {
   checkNames('startBroker', options, NAMES);
-  const { topics = [], config = {}, port = 0, clock = 'system', now, seed, from } = options;
+  const {
+    topics = [],
+    config = {},
+    port = 0,
+    clock = 'system',
+    now,
+    seed,
+    from,
+    fetchWait,
+  } = options;
   if (clock !== 'system' && clock !== 'virtual') {
     throw invalid(`clock is 'system' or 'virtual', not ${JSON.stringify(clock)}`);
   }
@@ -36,6 +46,7 @@ export function hostOptions(options: StartBrokerOptions): Omit<HostOptions, 'dir
     topics: topics.map(newTopic),
     virtual: clock === 'virtual',
     nowMs: now === undefined ? null : Number(now),
+    fetchWaitMs: fetchWait === undefined ? null : durationMs(fetchWait),
     seed: seed ?? null,
     from: from === undefined ? null : dirOf(from),
     afterKill: false,

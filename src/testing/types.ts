@@ -34,6 +34,11 @@ export interface StartBrokerOptions {
   readonly now?: number | Date;
   /** Default true: in a thread of its own, so that a busy test does not hold it up. */
   readonly inWorker?: boolean;
+  /**
+   * The longest that a fetch waits for records. Clients that stop wait for their fetch: kafkajs asks for
+   * 5 s. Default '500ms', with a virtual clock whatever the client says.
+   */
+  readonly fetchWait?: Duration;
   /** Of every number that the broker and its faults draw. Default: the system's randomness. */
   readonly seed?: number;
   /** Begins with the data of a snapshot, or of a directory that `snapshot({ dir })` made. */
@@ -157,6 +162,12 @@ export interface VirtualTime {
    * first one began. Answers the new time. Rejects with NOT_VIRTUAL on a broker with the system's clock.
    */
   advance(by: Duration): Promise<number>;
+  /**
+   * Lets time pass as it does outside, from where it is, until `pause`: for clients that wait for the
+   * broker, as a consumer does that stops. NOT_VIRTUAL as above.
+   */
+  resume(): Promise<void>;
+  pause(): Promise<void>;
 }
 
 /** Who is connected. */

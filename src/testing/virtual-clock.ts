@@ -1,5 +1,5 @@
 /**
- * A clock that stands still but for `advance`, which goes from one due timer to the next and lets the
+ * A clock that stands still but for `resume` and `advance`, which goes from one due timer to the next and lets the
  * broker finish, between two of them, what the first one began:
  *
  *     settled -> run the timer that is due next -> settled -> ... -> none is due -> the end -> settled
@@ -14,9 +14,11 @@
  */
 
 import { assert } from '../base/assert.js';
-import { type Clock, ManualClock, type Timer } from '../base/clock.js';
+import { type Clock, ManualClock, systemClock, type Timer } from '../base/clock.js';
 
 const CHECKS_PER_ADVANCE = 16;
+/** Between two advances of a clock that runs. */
+const RESUMED_MS = 5;
 
 interface Advance {
   readonly fromMs: number;
@@ -30,6 +32,9 @@ export class VirtualClock implements Clock {
   /** A turn is asked for. */
   #dueNow = false;
   #last: Promise<unknown> = Promise.resolve();
+  /** Since when, on the system's clock, time was not passed on; null: it stands still. */
+  #passedMs: number | null = null;
+  #passTimer: Timer | null = null;
 
   constructor(nowMs: number, settled: () => Promise<void>) {
     this.#clock = new ManualClock(nowMs);
@@ -68,6 +73,38 @@ export class VirtualClock implements Clock {
     const advanced = this.#last.then(() => this.#run(ms));
     this.#last = advanced.catch(() => {});
     return advanced;
+  }
+
+  /** Passes the system's time on from now. Idempotent. */
+  resume(): void {
+    if (this.#passedMs !== null) return;
+    this.#passTimer?.cancel();
+    this.#passedMs = systemClock.monotonicMs();
+    this.#passLater();
+  }
+
+  /** Answers the time at which it stands. Idempotent. */
+  pause(): Promise<number> {
+    const passed = this.#pass();
+    this.#passedMs = null;
+    this.#passTimer?.cancel();
+    return passed;
+  }
+
+  #passLater(): void {
+    this.#passTimer = systemClock.setTimer(RESUMED_MS, () => {
+      void this.#pass().then(() => {
+        if (this.#passedMs !== null) this.#passLater();
+      });
+    });
+  }
+
+  /** Whole milliseconds; the rest is passed on the next time. */
+  #pass(): Promise<number> {
+    if (this.#passedMs === null) return this.advance(0);
+    const elapsedMs = Math.floor(systemClock.monotonicMs() - this.#passedMs);
+    this.#passedMs += elapsedMs;
+    return this.advance(elapsedMs);
   }
 
   async #run(ms: number): Promise<number> {

@@ -4,11 +4,12 @@ import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync 
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import t from 'tap';
+import { fetch } from '#src/protocol/messages/01-fetch.js';
 import { metadata } from '#src/protocol/messages/03-metadata.js';
 import { startBroker } from '#src/public/testing.js';
 import { startMember } from '../support/group-member.js';
 import { RawClient } from '../support/raw-client.js';
-import { fetchFrom, produceTo } from '../support/test-broker.js';
+import { fetchFrom, fetchRequest, produceTo } from '../support/test-broker.js';
 
 for (const inWorker of [false, true]) {
   t.test(inWorker ? 'in a worker' : 'in the thread of the test', async (t) => {
@@ -140,6 +141,13 @@ for (const inWorker of [false, true]) {
         [0, 1, 2, 3],
       );
       await broker.kill();
+    });
+
+    t.test('a fetch waits no longer than it is to', async (t) => {
+      await using broker = await startBroker({ inWorker, topics: ['a'], fetchWait: 20 });
+      await using client = await RawClient.connect(broker.port);
+      const answer = await client.request(fetch, 11, fetchRequest('a', { maxWaitMs: 290_000 }));
+      t.match(answer.responses[0]?.partitions[0], { errorCode: 0, highWatermark: 0 });
     });
 
     t.test('dispose leaves no file, or the ones that were asked for', async (t) => {

@@ -1,3 +1,4 @@
+import { MessageChannel } from 'node:worker_threads';
 import t from 'tap';
 import { setCheckTimer } from '#src/base/clock.js';
 import { VirtualClock } from '#src/testing/virtual-clock.js';
@@ -70,4 +71,25 @@ t.test('checks run so often in an advance, and at its end', async (t) => {
   const from = clock.nowMs();
   await clock.advance(week);
   t.same(slow, [from + 4 * 86_400_000], 'those that are rarer come in time');
+});
+
+t.test('a clock that runs follows the time outside, until it stands again', async (t) => {
+  const clock = new VirtualClock(1_000_000, async () => {});
+  // Its timers do not keep a process alive, as a broker for tests does not.
+  const { port1: held } = new MessageChannel();
+  held.on('message', () => {});
+  t.teardown(() => held.close());
+  const due = new Promise<void>((resolve) => clock.setTimer(20, resolve));
+  clock.resume();
+  clock.resume();
+  await due;
+  const stoodMs = await clock.pause();
+  t.ok(stoodMs >= 1_000_020);
+  t.ok(Number.isInteger(stoodMs));
+  t.equal(await clock.pause(), stoodMs);
+  t.equal(await clock.advance(5), stoodMs + 5);
+  clock.resume();
+  clock.resume();
+  await new Promise<void>((resolve) => clock.setTimer(10, resolve));
+  t.ok((await clock.pause()) >= stoodMs + 15);
 });

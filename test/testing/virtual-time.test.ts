@@ -137,6 +137,19 @@ t.test('a fetch waits for the clock, or for a record', async (t) => {
   t.match((await woken).responses[0]?.partitions[0], { errorCode: 0, highWatermark: 1 });
 });
 
+t.test('time that runs ends a fetch, and stands where it was stopped', async (t) => {
+  for (const inWorker of [false, true]) {
+    const broker = await virtualBroker(t, { topics: ['a'], inWorker });
+    const client = await connectTo(t, broker);
+    await broker.clock.resume();
+    await client.request(fetch, 11, fetchRequest('a', { maxWaitMs: 30 }));
+    await broker.clock.pause();
+    const nowMs = await broker.clock.nowMs();
+    t.ok(nowMs >= NOW + 30);
+    t.equal(await broker.clock.advance(1), nowMs + 1);
+  }
+});
+
 t.test('time goes on where it was after a restart, a kill and a fork', async (t) => {
   for (const inWorker of [false, true]) {
     const broker = await virtualBroker(t, { inWorker, topics: ['a'] });
