@@ -4,6 +4,7 @@
  */
 
 import t from 'tap';
+import { DATA_DIR } from '../fault/world.js';
 import { RotBench } from './rot.js';
 import { makeCorpora, rotModes } from './rot-corpora.js';
 import { metadataRot } from './rot-metadata.js';
@@ -50,4 +51,13 @@ t.test('the metadata file: any flip or cut of it or of its backup changes nothin
   const { count, violations } = await metadataRot();
   t.ok(count > 2000);
   t.same(violations, []);
+});
+
+t.test('a time index entry may tell of a later batch that has the same time', async (t) => {
+  const corpus = (await makeCorpora()).find(({ name }) => name === "transactions (Kafka's)");
+  if (corpus === undefined) throw new Error('there is one of Kafka');
+  const path = `${DATA_DIR}/transactions-0/00000000000000000005.timeindex`;
+  const bench = new RotBench(corpus, 'clean');
+  // The lowest bit of the relative offset of the first entry: 25 becomes 26.
+  t.same(await bench.judge({ path, kind: 'flip', at: 11 * 8 }), { kind: 'sound' });
 });

@@ -188,3 +188,17 @@ t.test('a compacted segment has its own as soon as it is there', async (t) => {
   const identity = { baseOffset: 0, length: size, modifiedMs };
   t.equal(loadChecksums(systemEnv, join(dir, SIDE), identity).state, 'valid');
 });
+
+t.test('a log that grew has none until it is durable', async (t) => {
+  const { dir, manager, log, clock } = await newLog(t);
+  await appended(log, batch(2));
+  const other = { topic: 'b', partition: 0, topicId: TOPIC_ID, config: config() };
+  const durable = await manager.createLog(other);
+  await appended(durable, batch(2));
+  await durable.flush();
+  while (!existsSync(join(dir, SIDE.replace('a-0', 'b-0')))) {
+    clock.advance(60_000);
+    await new Promise(setImmediate);
+  }
+  t.notOk(existsSync(join(dir, SIDE)), 'its turn came before');
+});

@@ -5,6 +5,7 @@
 // mistakes that storage engines and brokers have really made. A fault that a change of the source has
 // made impossible is replaced by its like, not dropped.
 
+import { checksumMutants } from './checksums.mjs';
 import { coordinatorMutants } from './coordinators.mjs';
 
 const partitionLog = 'test/log/partition-log.test.ts';
@@ -819,4 +820,5 @@ export const mutants = [
     tests: ['test/native/mapped-file.test.ts'],
   },
   ...coordinatorMutants,
+  ...checksumMutants,
 ];
