@@ -3,7 +3,8 @@
  * Patterns are in RE2's syntax, so that none takes longer than the text is long.
  */
 
-import { RE2JS, RE2JSException } from 're2js';
+import { createRequire } from 'node:module';
+import type { RE2JS } from 're2js';
 import { type ConfigField, ConfigTable, int, list } from '../../base/config-table.js';
 import type { DescribedConfig } from '../../log/topic-config.js';
 
@@ -18,6 +19,17 @@ export const MATCH_KEYS: readonly string[] = [
   'client_source_address',
   'client_source_port',
 ];
+
+/**
+ * Loaded with the first pattern, and synchronously, as configs are checked: a broker is half started in
+ * the time that it takes.
+ */
+let loaded: typeof import('re2js') | null = null;
+
+function re2(): typeof import('re2js') {
+  loaded ??= createRequire(import.meta.url)('re2js') as typeof import('re2js');
+  return loaded;
+}
 
 /** Longer ones are refused: each is compiled. */
 const PATTERN_LENGTH_MAX = 1000;
@@ -124,6 +136,7 @@ function patternOf(text: string): Pattern | null {
   const at = text.indexOf('=');
   const key = text.slice(0, Math.max(at, 0)).trim();
   if (!MATCH_KEYS.includes(key) || text.length > PATTERN_LENGTH_MAX) return null;
+  const { RE2JS, RE2JSException } = re2();
   try {
     return { key, compiled: RE2JS.compile(text.slice(at + 1).trim()) };
   } catch (error) {
