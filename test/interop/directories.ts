@@ -20,6 +20,7 @@ import {
   sameFiles,
   servedByKafka,
 } from './directories-kafka.js';
+import { KILLED_TOPICS, killedUnderLoad } from './directories-killed.js';
 import { joined, viewOf } from './directories-model.js';
 import { type WrittenTopic, writeOurs } from './directories-ours.js';
 import {
@@ -71,6 +72,7 @@ const topics: Readonly<Record<string, Configs>> = {
 const ourKinds = Object.keys(topics).filter((name) => name !== 'compacted-soon');
 const ourTopics = Object.fromEntries(ourKinds.map((name) => [`ours-${name}`, topics[name] ?? {}]));
 const ourNames = Object.keys(ourTopics);
+const killedTopics = Object.fromEntries(KILLED_TOPICS.map((name): [string, Configs] => [name, {}]));
 
 const KAFKA_PROPERTIES = [
   'log.index.size.max.bytes=65536',
@@ -81,7 +83,9 @@ const KAFKA_PROPERTIES = [
 export async function directories(part: Part): Promise<void> {
   mkdirSync(part.dir);
   const found = await kafkaToOurs(part);
-  if (found !== null) await oursToKafka(part, found);
+  if (found === null) return;
+  await oursToKafka(part, found);
+  await killedUnderLoad(part, found.path, KAFKA_PROPERTIES);
 }
 
 /** A data directory in which Kafka has made its topics and ours, and how its client saw its own. */
@@ -97,7 +101,7 @@ async function kafkaToOurs({ dir, check }: Part): Promise<KafkaDirectory | null>
     mkdirSync(home);
     const kafka = await startKafka(home, { properties: KAFKA_PROPERTIES });
     try {
-      const file = topicsFile(dir, { ...topics, ...ourTopics });
+      const file = topicsFile(dir, { ...topics, ...ourTopics, ...killedTopics });
       await directoriesProgram(kafka.bootstrap, 'create', file);
       await directoriesProgram(kafka.bootstrap, 'fill');
       views.set('clean', await viewByJava(kafka.bootstrap, names, dir));

@@ -18,6 +18,8 @@ export type Server = {
   signal(name: 'SIGSTOP' | 'SIGCONT'): void;
   /** Clean end. Answers the exit code. */
   stop(): Promise<number | null>;
+  /** Ends it at once, as a crash would. */
+  kill(): Promise<void>;
 };
 
 const START_TIMEOUT_MS = 60_000;
@@ -49,14 +51,13 @@ export async function startMillrace(
     },
     signal: (name) => service.signal(name),
     stop: () => service.stop(),
+    kill: () => service.killNow(),
   };
 }
 
 export type KafkaServer = Server & {
   /** What it has logged since its last start. */
   output(): string;
-  /** Ends it at once, as a crash would. */
-  kill(): Promise<void>;
 };
 
 export type KafkaOptions = {
@@ -141,6 +142,7 @@ export function foreignServer(bootstrap: string): Server {
       throw new Error('not ours to pause');
     },
     stop: () => Promise.resolve(0),
+    kill: () => Promise.reject(new Error('not ours to kill')),
   };
 }
 
