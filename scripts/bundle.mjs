@@ -8,7 +8,7 @@
 //
 // The first two are run if they are newer than the modules, else the modules.
 
-import { existsSync, statSync } from 'node:fs';
+import { existsSync, statSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
@@ -56,3 +56,14 @@ for (const { entry, outfile, ...options } of bundles) {
     ...options,
   });
 }
+
+// Its types: those of the ECMAScript modules, as CommonJS is to see them.
+writeFileSync(
+  join(root, 'dist/testing/testing.d.cts'),
+  `export type * from '../public/testing.js' with { 'resolution-mode': 'import' };
+type Testing = typeof import('../public/testing.js', { with: { 'resolution-mode': 'import' } });
+export declare const MillraceError: Testing['MillraceError'];
+export declare const startBroker: Testing['startBroker'];
+export declare const startCluster: Testing['startCluster'];
+`,
+);
