@@ -98,5 +98,6 @@ async function run(
     value: done.mbPerSecond,
     cpuSecondsPerGb: done.brokerCpuSeconds / ((records * RECORD_SIZE) / 1e9),
     rssMib: broker.rssMib(),
+    more: { clientCpuSecondsPerGb: done.clientCpuSeconds / ((records * RECORD_SIZE) / 1e9) },
   };
 }

@@ -32,7 +32,7 @@ export const suite: Suite = {
   question: 'How long does a record take from when it was due to its consumer, at a fixed load?',
   parameters: {
     rivals: rivalsParameter('kafka'),
-    seconds: { default: '6', doc: 'that a run is measured' },
+    seconds: { default: '4', doc: 'that a run is measured' },
     warm: { default: '20', doc: 'seconds of load on each broker before' },
     top: { default: '0', doc: 'batches a second that are taken for the top load; 0: searched for' },
   },
@@ -88,7 +88,7 @@ function casesOf(context: BenchContext, fleet: Fleet, top: number): Case[] {
         ...(broker.name === 'kafka' ? {} : { baseline: 'kafka EndToEndLatency' }),
         async run() {
           const topic = await fleet.freshTopic(broker, 1);
-          const { p50Ms, p99Ms, p999Ms } = await endToEndLatency(broker, topic, 2000);
+          const { p50Ms, p99Ms, p999Ms } = await endToEndLatency(broker, topic, 1000);
           return { value: p50Ms, more: { p99Us: p99Ms * 1e3, p999Us: p999Ms * 1e3 } };
         },
       }),

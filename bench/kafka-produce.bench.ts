@@ -103,6 +103,9 @@ async function run(
     value: done.recordsPerSecond,
     cpuSecondsPerGb: done.brokerCpuSeconds / ((records * size) / 1e9),
     rssMib: broker.rssMib(),
-    more: { cpuSecondsPerMillion: done.brokerCpuSeconds / (records / 1e6) },
+    more: {
+      cpuSecondsPerMillion: done.brokerCpuSeconds / (records / 1e6),
+      clientCpuSecondsPerMillion: done.clientCpuSeconds / (records / 1e6),
+    },
   };
 }

@@ -6,6 +6,7 @@
 
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
 import type { Broker } from './brokers.js';
 import { classPath, loadPath, log4jOptions, rdkafkaPerformance } from './paths.js';
 
@@ -20,6 +21,7 @@ const TIMEOUT_MS = 120_000;
 export interface Loaded {
   readonly recordsPerSecond: number;
   readonly brokerCpuSeconds: number;
+  readonly clientCpuSeconds: number;
 }
 
 export async function producerPerformance(
@@ -36,7 +38,7 @@ export async function producerPerformance(
   const steady = lastMatching(output, /steady state records sent/);
   const [, rate, p99] = /([\d.]+) records\/sec.*?([\d.]+) ms 99th/.exec(steady) ?? [];
   if (rate === undefined) throw new Error(`ProducerPerformance says: ${output.slice(-2000)}`);
-  return { recordsPerSecond: Number(rate), p99Ms: Number(p99), brokerCpuSeconds: cpu };
+  return { recordsPerSecond: Number(rate), p99Ms: Number(p99), ...cpu };
 }
 
 /** The rate of the time in which it fetched, without joining the group. */
@@ -57,7 +59,7 @@ export async function consumerPerformance(
     recordsPerSecond: fields[9] as number,
     // Its MB are 2^20 bytes.
     mbPerSecond: ((fields[8] as number) * 2 ** 20) / 1e6,
-    brokerCpuSeconds: cpu,
+    ...cpu,
   };
 }
 
@@ -84,7 +86,7 @@ export async function rdkafkaProduce(
   const { output, cpu } = await measured(broker, rdkafkaPerformance, args);
   const found = /% .*?(\d+) msgs\/s/.exec(lastMatching(output, /msgs\/s/));
   if (found === null) throw new Error(`rdkafka_performance says: ${output.slice(-2000)}`);
-  return { recordsPerSecond: Number(found[1]), brokerCpuSeconds: cpu };
+  return { recordsPerSecond: Number(found[1]), ...cpu };
 }
 
 export async function rdkafkaConsume(
@@ -101,7 +103,7 @@ export async function rdkafkaConsume(
   return {
     recordsPerSecond: Number(found[1]),
     mbPerSecond: Number(found[2]),
-    brokerCpuSeconds: cpu,
+    ...cpu,
   };
 }
 
@@ -167,11 +169,25 @@ async function measured(
   broker: Broker,
   command: string,
   args: readonly string[],
-): Promise<{ output: string; cpu: number }> {
-  const begin = broker.cpuSeconds();
+): Promise<{ output: string; cpu: Pick<Loaded, 'brokerCpuSeconds' | 'clientCpuSeconds'> }> {
+  const brokerBefore = broker.cpuSeconds();
+  const clientsBefore = endedChildrenCpuSeconds();
   const child = spawn(command, args, { stdio: ['ignore', 'pipe', 'pipe'] });
   const output = await outputOf(child, `${command} ${args.join(' ')}`);
-  return { output, cpu: broker.cpuSeconds() - begin };
+  return {
+    output,
+    cpu: {
+      brokerCpuSeconds: broker.cpuSeconds() - brokerBefore,
+      clientCpuSeconds: endedChildrenCpuSeconds() - clientsBefore,
+    },
+  };
+}
+
+/** Of the children of this process that have ended: one client at a time. */
+function endedChildrenCpuSeconds(): number {
+  const text = readFileSync('/proc/self/stat', 'utf8');
+  const fields = text.slice(text.lastIndexOf(')') + 2).split(' ');
+  return (Number(fields[13]) + Number(fields[14])) / 100;
 }
 
 /** Everything that it said, both streams. Rejects when it fails or takes too long. */
