@@ -17,6 +17,7 @@
  */
 
 import { join } from 'node:path';
+import { MillraceError } from '../base/errors.js';
 import type { Logger } from '../base/logger.js';
 import type { Env, EnvFile } from '../file/env.js';
 import { isOfflineError } from '../file/guarded-env.js';
@@ -146,7 +147,8 @@ export class ChecksumMaker {
   }
 
   #failed({ dir, segment }: Waiting, error: unknown): void {
-    if (isOfflineError(error)) return;
+    const isGone = error instanceof MillraceError && error.code === 'NOT_FOUND';
+    if (isOfflineError(error) || isGone) return;
     const fields = { dir, baseOffset: segment.baseOffset, reason: String(error) };
     this.#logger.warn('checksums not made', fields);
   }

@@ -16,10 +16,13 @@ import {
   parseOffsetCheckpoint,
   parsePartitionMetadata,
 } from '#src/log/checkpoints.js';
+import { decodeCopy, encodeCopy } from '#src/log/kept-file.js';
 import { formatMetaProperties, parseMetaProperties } from '#src/log/meta-properties.js';
 import { decodeProducerSnapshot, encodeProducerSnapshot } from '#src/log/producer-snapshot.js';
+import { crc32c } from '#src/record/checksum.js';
 import { sealMessage } from '#src/record/message.js';
 import { checkSegment } from '#src/segment/check.js';
+import { decodeChecksums, encodeChecksums } from '#src/segment/checksums.js';
 import { memoryEnv, memoryFile } from './memory-file.js';
 import { marker, reseal, sampleBatch } from './record-targets.js';
 import { type FuzzTarget, hold, same } from './target.js';
@@ -239,7 +242,45 @@ const recovery: FuzzTarget = {
   },
 };
 
+/** With a CRC at its end that is right, which no mutation finds by chance. */
+function sealedTarget(
+  name: string,
+  samples: readonly Uint8Array[],
+  decode: (bytes: Buffer) => Uint8Array | null,
+): FuzzTarget {
+  return {
+    name,
+    samples: samples.map((bytes) => Buffer.from(bytes)),
+    run(bytes) {
+      if (bytes.length < 4) return decode(bytes) !== null;
+      const sealed = Buffer.from(bytes);
+      const end = sealed.length - 4;
+      sealed.writeUInt32BE(crc32c(sealed, 0, end), end);
+      const encoded = decode(sealed);
+      hold(encoded === null || encoded.length === sealed.length, 'nothing of it is passed over');
+      return encoded !== null;
+    },
+  };
+}
+
+const identity = { inode: 7, modifiedMs: 1_700_000_000_000.5 };
+const checksums = { baseOffset: 4096, length: 65_537, modifiedMs: 1_700_000_000_000.5 };
+
 export const fileTargets: readonly FuzzTarget[] = [
+  sealedTarget('copy of a file', [encodeCopy(identity, Buffer.from('0\n0\n'))], (bytes) => {
+    const copy = decodeCopy(bytes);
+    return copy === null ? null : encodeCopy(copy, copy.bytes);
+  }),
+  sealedTarget(
+    'checksums',
+    [null, 9].map((transactionIndexCrc) =>
+      encodeChecksums({ ...checksums, crcs: Uint32Array.of(1, 2), transactionIndexCrc }),
+    ),
+    (bytes) => {
+      const found = decodeChecksums(bytes);
+      return found === null ? null : encodeChecksums(found);
+    },
+  ),
   indexTarget('offset index', 8),
   indexTarget('time index', 12),
   transactionIndex,
