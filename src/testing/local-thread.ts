@@ -12,8 +12,7 @@ export async function openLocally(
     port: host.port,
     startMs: await host.nowMs(),
     isGone: false,
-    // As from another thread, a throw is a rejection.
-    call: async (part, method, given) => host.call(part, method, given),
+    call: (part, method, given) => host.call(part, method, given),
     kill: async () => host.kill(),
     end: async () => {},
   };

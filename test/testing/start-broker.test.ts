@@ -143,6 +143,26 @@ for (const inWorker of [false, true]) {
       await broker.kill();
     });
 
+    t.test('a fault can restart it or kill it', async (t) => {
+      await using broker = await startBroker({ inWorker, topics: ['a'] });
+      for (const action of ['restart', 'kill'] as const) {
+        await using fault = await broker.faults.add({ api: 'Produce', topic: 'a' }, action);
+        await using client = await RawClient.connect(broker.port);
+        await t.rejects(produceTo(client, 'a', ['lost']), { message: /closed the connection/ });
+        t.equal(fault.fired, 1);
+        if (action === 'kill') {
+          await t.rejects(broker.produce('a', 'down'), { code: 'BROKER_DOWN' });
+          await broker.restart();
+        }
+        // Calls wait while it restarts.
+        await broker.produce('a', action);
+      }
+      t.same(
+        (await broker.consumeAll('a')).map(({ value }) => `${value}`),
+        ['restart', 'kill'],
+      );
+    });
+
     t.test('a fetch waits no longer than it is to', async (t) => {
       await using broker = await startBroker({ inWorker, topics: ['a'], fetchWait: 20 });
       await using client = await RawClient.connect(broker.port);
