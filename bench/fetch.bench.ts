@@ -35,7 +35,7 @@ export const suite: Suite = {
   question: 'How near is a fetch of 1 MiB to sendfile(2) in C, and how far from what Node does?',
   parameters: {
     mib: { default: '1024', doc: 'size of the log' },
-    depth: { default: '2', doc: 'requests in flight' },
+    depth: { default: '4', doc: 'requests in flight' },
   },
   targets: [
     { id: 'F1', case: 'millrace, trunc', atLeast: 0.95 },

@@ -1,14 +1,15 @@
 /**
  * Small fetches, one batch of 4 KiB each: the broker against an epoll loop in C that answers 4 KiB from
- * memory with one send and speaks no protocol. One request in flight on each of 16 connections, and 16
- * in flight on each of 4. The client is the same program, and is half the work of the machine.
+ * memory with one send and speaks no protocol; and one that sends them from a file, by sendfile(2)
+ * behind a head. One request in flight on each of 16 connections, and 16 in flight on each of 4. The
+ * client is the same program, and is half the work of the machine.
  */
 
 import { join } from 'node:path';
 import { fetchLog, fillLog, makeBatch } from './harness/broker-log.js';
 import { type ClientResult, CServer, runC } from './harness/c-programs.js';
 import { Millrace } from './harness/millrace.js';
-import { warmLogs } from './harness/page-cache.js';
+import { logFiles, warmLogs } from './harness/page-cache.js';
 import { cpuSeconds, rssMib } from './harness/processes.js';
 import type { Case, OpenSuite, Suite } from './harness/suite.js';
 
@@ -32,6 +33,8 @@ export const suite: Suite = {
       ...{ topic: 'small', partitions: 1, batch, batchesEach: 16_384 },
     });
     const plain = await CServer.start('file_server', { memory: batch.bytes.length });
+    const [file = ''] = logFiles(dataDir).filter((path) => path.includes('small-0'));
+    const files = await CServer.start('file_server', { file });
     const requests = context.number('requests');
 
     const measured = (
@@ -57,10 +60,19 @@ export const suite: Suite = {
     });
     const cases = Object.entries(LOADS).flatMap(([label, load]) => {
       const baseline = `C epoll, ${label}`;
-      const words = { port: plain.port, requests, max_bytes: batch.bytes.length };
+      const words = { requests, max_bytes: batch.bytes.length };
+      const fileWords = { ...words, port: files.port, file_bytes: 16_384 * batch.bytes.length };
       const own = () => fetchLog(broker.port, log, { requests, batchesEach: 1, ...load });
       return [
-        measured(baseline, plain, () => runC('fetch_client', { ...words, ...load })),
+        measured(baseline, plain, () =>
+          runC('fetch_client', { ...words, ...load, port: plain.port }),
+        ),
+        {
+          ...measured(`C sendfile, ${label}`, files, () =>
+            runC('fetch_client', { ...fileWords, ...load }),
+          ),
+          baseline,
+        },
         { ...measured(`millrace, ${label}`, broker, own), baseline },
       ];
     });
@@ -69,6 +81,7 @@ export const suite: Suite = {
       async close() {
         await broker.stop();
         await plain.stop();
+        await files.stop();
       },
     };
   },

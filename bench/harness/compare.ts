@@ -1,11 +1,11 @@
 /**
  * `npm run bench -- compare REF NAME...`: another git ref against the work tree. The ref is checked out
- * beside it and built; then both run one round of the suite in turn, again and again, so that both see
- * the same machine. The suite of each is its own: of cases that only one has nothing is said.
+ * beside it and built with the benches of the work tree, so that the product alone differs; then both run
+ * one round of the suite in turn, again and again, so that both see the same machine.
  */
 
 import { spawnSync } from 'node:child_process';
-import { existsSync, mkdirSync, readFileSync, rmSync, symlinkSync } from 'node:fs';
+import { cpSync, existsSync, mkdirSync, readFileSync, rmSync, symlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import { root } from './paths.js';
 import type { Progress } from './progress.js';
@@ -22,27 +22,36 @@ export interface CompareOptions {
   readonly progress: Progress;
 }
 
-export function compare({ ref, names, rounds, words, progress }: CompareOptions): number {
+export function compare(options: CompareOptions): number {
+  const { ref, names, progress } = options;
   const commit = git(root, 'rev-parse', '--verify', `${ref}^{commit}`);
   const tree = join(root, 'build/bench-compare', commit.slice(0, 12));
   progress.say(`building ${commit.slice(0, 12)}`);
-  if (!existsSync(join(tree, 'dist-test'))) build(tree, commit);
-  for (const name of names) {
-    const pairs: { other: SuiteResult; own: SuiteResult }[] = [];
-    for (let round = 0; round < rounds; round++) {
-      progress.say(`${name}: round ${round + 1} of ${rounds}`);
-      const [first, second] = round % 2 === 0 ? [tree, root] : [root, tree];
-      const results = new Map([first, second].map((at) => [at, runOnce(at, name, words)]));
-      pairs.push({
-        other: results.get(tree) as SuiteResult,
-        own: results.get(root) as SuiteResult,
-      });
-    }
+  try {
+    build(tree, commit);
+    for (const name of names) comparePairs(name, tree, options);
+  } finally {
     progress.clear();
-    console.log(`${name}: the work tree / ${ref} (${commit.slice(0, 12)}), ${rounds} rounds`);
-    for (const line of pairTable(pairs)) console.log(line);
+    git(root, 'worktree', 'remove', '--force', tree);
   }
   return 0;
+}
+
+function comparePairs(name: string, tree: string, options: CompareOptions): void {
+  const { rounds, words, progress, ref } = options;
+  const pairs: { other: SuiteResult; own: SuiteResult }[] = [];
+  for (let round = 0; round < rounds; round++) {
+    progress.say(`${name}: round ${round + 1} of ${rounds}`);
+    const order = round % 2 === 0 ? [tree, root] : [root, tree];
+    const results = new Map(order.map((at) => [at, runOnce(at, name, words)]));
+    pairs.push({
+      other: results.get(tree) as SuiteResult,
+      own: results.get(root) as SuiteResult,
+    });
+  }
+  progress.clear();
+  console.log(`${name}: the work tree / ${ref}, ${rounds} rounds`);
+  for (const line of pairTable(pairs)) console.log(line);
 }
 
 /** One line per case and figure: both medians, and the median of each round's ratio. */
@@ -87,7 +96,7 @@ function runOnce(tree: string, name: string, words: readonly string[]): SuiteRes
   const main = join(tree, 'dist-test/bench/main.js');
   const { status, stderr } = spawnSync(
     process.execPath,
-    [main, name, '--rounds', '1', '--repeats', '1', '--out', out, ...words],
+    [main, name, '--rounds', '1', '--repeats', '0', '--out', out, ...words],
     { cwd: tree, encoding: 'utf8', stdio: ['ignore', 'ignore', 'pipe'] },
   );
   if (status !== 0) throw new Error(`${name} failed in ${tree}: ${stderr}`);
@@ -101,15 +110,26 @@ function build(tree: string, commit: string): void {
   git(root, 'worktree', 'prune');
   git(root, 'worktree', 'add', '--detach', '--force', tree, commit);
   symlinkSync(join(root, 'node_modules'), join(tree, 'node_modules'));
-  const commands = [
-    ['node', 'scripts/build-native.mjs'],
-    ['npx', 'tsc', '-b', 'tsconfig.json', 'test/tsconfig.json'],
-    ['node', 'scripts/bundle.mjs'],
-  ];
-  for (const [command = '', ...args] of commands) {
-    const { status, stdout, stderr } = spawnSync(command, args, { cwd: tree, encoding: 'utf8' });
-    if (status !== 0) throw new Error(`${command} ${args.join(' ')} failed: ${stdout}${stderr}`);
-  }
+  rmSync(join(tree, 'bench'), { recursive: true, force: true });
+  cpSync(join(root, 'bench'), join(tree, 'bench'), {
+    recursive: true,
+    filter: (path) => !/\/(node_modules|results|bin)$/.test(path),
+  });
+  const rivals = join(root, 'bench/rivals/node_modules');
+  if (existsSync(rivals)) symlinkSync(rivals, join(tree, 'bench/rivals/node_modules'));
+  run(tree, 'node', 'scripts/build-native.mjs');
+  // It emits in spite of what another time's sources do not have; the bench that needs it fails.
+  run(tree, 'npx', 'tsc', '-b', 'tsconfig.json');
+  run(tree, 'npx', 'tsc', '-b', 'test/tsconfig.json');
+  run(tree, 'node', 'scripts/bundle.mjs');
+  if (!existsSync(join(tree, 'dist-test/bench/main.js')))
+    throw new Error(`${commit} does not build`);
+}
+
+function run(cwd: string, command: string, ...args: string[]): void {
+  const { status, stdout, stderr } = spawnSync(command, args, { cwd, encoding: 'utf8' });
+  if (status !== 0)
+    console.error(`${command} ${args.join(' ')}: ${stdout}${stderr}`.slice(0, 2000));
 }
 
 function git(cwd: string, ...args: string[]): string {
