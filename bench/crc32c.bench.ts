@@ -15,7 +15,7 @@ export const suite: Suite = {
   name: 'crc32c',
   title: 'CRC-32C',
   question: 'What is the addon worth over TypeScript, and from which size on?',
-  targets: [{ id: 'P3v', case: 'native, 16 KiB', against: null, atLeast: 20 }],
+  targets: [{ id: 'CRC', case: 'native, 16 KiB', against: null, atLeast: 20 }],
   open(context) {
     const cases: Case[] = [];
     for (const [label, size] of Object.entries(SIZES)) {

@@ -12,6 +12,7 @@ import { codecByName } from '#src/record/compression/codecs.js';
 import { compressWasm, decompressWasm } from '#src/record/compression/zstd-wasm.js';
 import { decodeBatch } from '#src/record/decode-batch.js';
 import { validateCompressedRecords } from '#src/record/validate-batch.js';
+import { batchOfSize } from './harness/broker-log.js';
 import { microCase } from './harness/micro.js';
 import type { Case, Suite } from './harness/suite.js';
 
@@ -100,6 +101,13 @@ function cases(): Case[] {
     const walk = (): number => walkBatches(plain, 0, plain.length, out, flags);
     all.push(perRecord('walk, native', walk, 'walk, TypeScript'));
   }
+  if (native !== null) {
+    const { walkBatches } = native;
+    const large = batchOfSize(16 << 10).bytes;
+    const check = (what: number) => () => walkBatches(large, 0, large.length, out, what);
+    all.push(perByte('check 16 KiB of 1 kB records', large.length, check(flags)));
+    all.push(perByte('check 16 KiB, CRC and header', large.length, check(WALK_CRC)));
+  }
   const text = Buffer.concat(lines).subarray(0, 16_384);
   for (const name of compressionNames.filter((one) => one !== 'none')) {
     const codec = codecByName(name);
@@ -119,5 +127,6 @@ export const suite: Suite = {
   name: 'record-batch',
   title: 'Record batches',
   question: 'How many records a second are built, read and checked, in every codec?',
+  targets: [{ id: 'validate', case: 'check 16 KiB of 1 kB records', against: null, atLeast: 20 }],
   open: () => Promise.resolve({ cases: cases() }),
 };
