@@ -25,7 +25,7 @@ export const suite: Suite = {
   question: 'How many produce requests a second are synced and answered?',
   parameters: {
     rivals: rivalsParameter('kafka'),
-    seconds: { default: '3', doc: 'that a run is measured' },
+    seconds: { default: '2', doc: 'that a run is measured' },
     warm: { default: '20', doc: 'seconds of load on each broker before' },
   },
   targets: SHAPES.map((shape) => ({

@@ -27,7 +27,7 @@ export const suite: Suite = {
   question: 'How many 4 KiB fetches does a broker serve for a second of its CPU?',
   parameters: {
     rivals: rivalsParameter('kafka,kfake'),
-    seconds: { default: '3', doc: 'that a run is measured' },
+    seconds: { default: '2', doc: 'that a run is measured' },
     warm: { default: '20', doc: 'seconds of load on each broker before' },
   },
   targets: [{ id: 'F6', case: 'millrace 4x16', against: 'kafka 4x16', atLeast: 3 }],
