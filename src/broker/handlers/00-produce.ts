@@ -3,8 +3,9 @@
  * writes at the end of the tick. All appends of a request are made before the first await, because the
  * records may lie in the connection's read buffer; those that have to wait are copied.
  *
- * acks 1 and -1 are the same while there is one replica. acks 0 has no response; if something failed
- * the connection is closed, which is all that the producer can be told.
+ * acks 1 and -1 are the same while there is one replica: min.insync.replicas counts for no more than the
+ * replicas of the topic, in Kafka too. acks 0 has no response; if something failed the connection is
+ * closed, which is all that the producer can be told.
  *
  * Transactional batches are admitted by the transaction coordinator first (transactional-produce.ts):
  * nothing else of the request is appended before them, so that the batches of a producer stay in order.
@@ -32,11 +33,6 @@ type TopicRequest = ElementOf<ProduceRequest['topicData']>;
 type PartitionRequest = ElementOf<TopicRequest['partitionData']>;
 type TopicResponse = ElementOf<ResponseInput<typeof produce>['responses']>;
 type PartitionResponse = ElementOf<TopicResponse['partitionResponses']>;
-
-/** acks: every in-sync replica. */
-const ALL = -1;
-/** There is one node. */
-const IN_SYNC_REPLICAS = 1;
 
 const ZSTD = 4;
 /** First version in which a producer may send zstd. */
@@ -68,7 +64,7 @@ async function appendAll(
   const topics = request.topicData.map((topic) => ({
     name: topic.name,
     topicId: topic.topicId,
-    partitions: appendTopic(context, topic, leave, request.acks),
+    partitions: appendTopic(context, topic, leave),
   }));
   const responses: TopicResponse[] = [];
   for (const { name, topicId, partitions } of topics) {
@@ -110,7 +106,6 @@ function appendTopic(
   context: RequestContext,
   { name, topicId, partitionData }: TopicRequest,
   leave: ProduceLeave,
-  acks: number,
 ): (PartitionResponse | Promise<PartitionResponse>)[] {
   const byId = context.version >= 13;
   const topic = topicOf(context.broker, byId ? topicId : name, byId);
@@ -123,9 +118,6 @@ function appendTopic(
   return partitionData.map((partition) => {
     const log = logOf(context.broker, topic, partition.index);
     if (typeof log === 'number') return failure(partition.index, log);
-    if (acks === ALL && log.config.minInsyncReplicas > IN_SYNC_REPLICAS) {
-      return failure(partition.index, errorCodes.NOT_ENOUGH_REPLICAS);
-    }
     const { records } = partition;
     const problem = recordsProblem(context.version, partition);
     if (problem !== null || records === null) {
