@@ -42,7 +42,7 @@ export const checksumMutants = [
     file: CHECK,
     search: "incoming.leaderEpoch < held.leaderEpoch && this.#epochOf(held) === 'new';",
     replace: "incoming.leaderEpoch < 0 && this.#epochOf(held) === 'new';",
-    tests: [life],
+    tests: [rot],
   },
   {
     name: 'rot: a gap before the last batch is one',
