@@ -27,11 +27,15 @@ t.test('a medium that fails under a first read is an error of that fetch alone',
     open(path, mode) {
       const file = systemEnv.open(path, mode);
       if (!path.includes('bad-0') || !path.endsWith('.log')) return file;
-      const walkBatches = (): Promise<number> =>
+      const fails = (): Promise<never> =>
         new Promise((_, reject) => {
-          waiting.push(() => reject(new IoError('pread', path, 'EIO')));
+          const fail = (): void => reject(new IoError('pread', path, 'EIO'));
+          // Later ones, such as that of the close, need not wait.
+          if (waiting.length > 0) fail();
+          else waiting.push(fail);
         });
-      return Object.assign(file, { walkBatches });
+      // With checksums of the file its blocks are looked at, without them its batches.
+      return Object.assign(file, { walkBatches: fails, checksumBlocks: fails });
     },
   };
   const broker = await startBroker(t, { 'log.dirs': dir }, { env });
