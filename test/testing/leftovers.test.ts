@@ -13,8 +13,9 @@ interface Ended {
   readonly stderr: string;
 }
 
-function run(what: string): Promise<Ended> {
+function run(t: { teardown(callback: () => unknown): void }, what: string): Promise<Ended> {
   const child = spawn(process.execPath, [join(import.meta.dirname, 'leftovers-child.js'), what]);
+  t.teardown(() => child.kill('SIGKILL'));
   let stdout = '';
   let stderr = '';
   child.stdout.on('data', (bytes) => {
@@ -30,7 +31,7 @@ function run(what: string): Promise<Ended> {
 }
 
 t.test('no descriptor, thread, timer or file, however it was used', async (t) => {
-  const { code, stdout, stderr } = await run('use');
+  const { code, stdout, stderr } = await run(t, 'use');
   t.equal(stderr, '');
   t.equal(code, 0);
   const { before, after, dirs } = JSON.parse(stdout) as Record<string, readonly string[]>;
@@ -39,7 +40,7 @@ t.test('no descriptor, thread, timer or file, however it was used', async (t) =>
 });
 
 t.test('brokers that nobody disposed do not keep the process, nor their files', async (t) => {
-  const { code, pid, stdout, stderr } = await run('leak');
+  const { code, pid, stdout, stderr } = await run(t, 'leak');
   t.equal(stderr, '');
   t.equal(code, 0);
   t.same((JSON.parse(stdout) as string[]).filter(existsSync), []);
