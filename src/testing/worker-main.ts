@@ -1,6 +1,6 @@
 /**
  * The broker's own thread: opens a host with what the test's thread gave, and does what it is asked.
- * Run as a worker by worker-host.ts, as it is or bundled into one file (scripts/bundle.mjs).
+ * Run as a worker by worker-thread.ts, as it is or bundled into one file (scripts/bundle.mjs).
  */
 
 import { parentPort, workerData } from 'node:worker_threads';
