@@ -1,7 +1,7 @@
 // `npm run same-cases`: one test file of 200 cases with kafkajs, unchanged, against millrace/testing and against
 // Apache Kafka. Prints each case that did not end alike, and how long the two took. Ends with 1 if one differs.
 
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { startBroker } from '#src/testing/start-broker.js';
@@ -10,7 +10,7 @@ import { run } from './process.js';
 import { startKafka } from './servers.js';
 
 const file = join(interopDir, 'clients/kafkajs/same-cases.test.mjs');
-const RUN_MS_MAX = 900_000;
+const RUN_MS_MAX = 300_000;
 
 type Side = {
   readonly name: string;
@@ -92,8 +92,6 @@ try {
   console.log(
     `${names.size} cases, ${different} end differently; Kafka took ${ratio.toFixed(2)} times as long`,
   );
-  const report = { cases: names.size, different, ratio, node: process.version };
-  writeFileSync(join(interopDir, 'same-cases.json'), `${JSON.stringify(report, null, 2)}\n`);
   process.exitCode = different === 0 ? 0 : 1;
 } finally {
   rmSync(dir, { recursive: true, force: true });
