@@ -18,10 +18,12 @@ const mocha = join(conformanceDir, 'clients/mocha/node_modules/mocha/bin/mocha.j
 const EMPTY_BUFFERS = /empty (buffer )?key and empty value$|empty payload and empty key/;
 
 /**
- * Left out of the set `ci`: node-rdkafka's consume loop and its disconnect race, so that a disconnect hangs for
- * ever, all answers given, or the process crashes (against Kafka 4.2 too).
+ * Its consumers' disconnect races with the thread that reads for them: now and then it waits for ever for a
+ * message that nobody gives back, all answers given, or the process crashes (so against Kafka 4.2 too). The rest
+ * of the spec is not run then. Left out of the set `ci`.
  */
 const RACING_SPEC = 'both.spec.js';
+const RACE = /"after each" hook/;
 /** It asks with a time limit of 0 ms and fails where the answer is there at once. */
 const AT_ONCE = /should obey the timeout$/;
 
@@ -85,6 +87,9 @@ async function run(context: Context): Promise<void> {
         if (EMPTY_BUFFERS.test(test.fullTitle)) {
           const known = 'fails against Kafka 4.2 too: an empty Buffer is sent as null';
           report.add({ ...base, verdict: 'skip', reason: known });
+        } else if (spec === RACING_SPEC && RACE.test(test.fullTitle)) {
+          const hung = 'its own disconnect has not come back; the rest of the spec is not run';
+          report.add({ ...base, verdict: 'skip', reason: hung });
         } else if (AT_ONCE.test(test.fullTitle)) {
           report.add({ ...base, verdict: 'skip', reason: 'the answer came within its 0 ms' });
         } else report.add({ ...base, verdict: 'fail', reason });
