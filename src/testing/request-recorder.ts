@@ -37,6 +37,8 @@ const WEIGHT_MAX = 1_000_000;
 interface Kept {
   recorded: RecordedRequest;
   weight: number;
+  /** Let go before its answer came. */
+  isGone: boolean;
 }
 
 interface Waiting {
@@ -72,6 +74,7 @@ export class RequestRecorder {
     const { topics, groups, transactionalIds } = exchangeNames(exchange);
     const kept: Kept = {
       weight,
+      isGone: false,
       recorded: {
         sequence: ++this.#lastSequence,
         connection: this.#connectionOf(connection.id),
@@ -118,7 +121,7 @@ export class RequestRecorder {
       errors: plain === null ? [] : errorsIn(plain.body),
       faults,
     };
-    if (plain !== null && this.#kept.includes(kept)) {
+    if (plain !== null && !kept.isGone) {
       kept.weight += plain.weight;
       this.#weight += plain.weight;
       this.#trim();
@@ -137,6 +140,7 @@ export class RequestRecorder {
 
   /** Forgets what was recorded; time and connections are counted anew. */
   clear(): void {
+    for (const kept of this.#kept) kept.isGone = true;
     this.#kept = [];
     this.#weight = 0;
     this.#droppedCount = 0;
@@ -187,7 +191,7 @@ export class RequestRecorder {
       (this.#weight > WEIGHT_MAX && count < this.#kept.length);
     while (surplus()) this.#weight -= (this.#kept[count++] as Kept).weight;
     if (count === 0) return;
-    this.#kept.splice(0, count);
+    for (const kept of this.#kept.splice(0, count)) kept.isGone = true;
     this.#droppedCount += count;
   }
 }
