@@ -7,7 +7,7 @@
 //     dist/testing/testing.cjs       millrace/testing for those who require it: test runners that load
 //                                    modules in a way of their own cannot require ECMAScript modules
 //
-// The first two are run if they are newer than the modules, else the modules.
+// The two programs are run if they are newer than the modules, else the modules.
 
 import { spawnSync } from 'node:child_process';
 import { existsSync, statSync, writeFileSync } from 'node:fs';
