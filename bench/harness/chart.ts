@@ -15,6 +15,7 @@ const WIDTH = 960;
 const ROW = 22;
 const TOP = 46;
 const LABEL_WIDTH = 430;
+const LABEL_LENGTH = 74;
 const SCALE_MAX = 16;
 
 export interface Row extends Verdict {
@@ -22,9 +23,13 @@ export interface Row extends Verdict {
 }
 
 export function verdictRows(results: readonly SuiteResult[]): Row[] {
-  return results
-    .flatMap(({ name, verdicts }) => verdicts.map((verdict) => ({ ...verdict, suite: name })))
-    .sort((a, b) => a.id.localeCompare(b.id, 'en', { numeric: true }));
+  return (
+    results
+      .flatMap(({ name, verdicts }) => verdicts.map((verdict) => ({ ...verdict, suite: name })))
+      // A bound of nothing at all has no scale; the report's table has it.
+      .filter((row) => (row.atLeast ?? row.atMost) !== 0)
+      .sort((a, b) => a.id.localeCompare(b.id, 'en', { numeric: true }))
+  );
 }
 
 /** How many times better than the bound; below 1 is missed. */
@@ -44,19 +49,21 @@ export function chart(results: readonly SuiteResult[]): string {
       span >= 0 ? [zero, span * unit] : [zero + span * unit * 0.66, -span * unit * 0.66];
     const bound =
       row.atLeast === undefined ? `≤ ${number(row.atMost ?? 0)}` : `≥ ${number(row.atLeast)}`;
-    const label = escapeXml(
-      `${row.id}  ${row.case}${row.against === null ? '' : ` / ${row.against}`}`,
-    );
+    const figure = row.figure === undefined || row.figure === 'value' ? '' : `, ${row.figure}`;
+    const against = row.against === null ? '' : ` / ${row.against}`;
+    const label = `${row.id}  ${row.case}${figure}${against}`.slice(0, LABEL_LENGTH);
     return (
-      `<text x="8" y="${y + 15}">${label.slice(0, 74)}</text>` +
+      `<text x="8" y="${y + 15}">${escapeXml(label)}</text>` +
       `<rect x="${x.toFixed(1)}" y="${y + 3}" width="${Math.max(2, width).toFixed(1)}" height="${ROW - 7}" ` +
       `fill="${row.ok ? '#2a9d6f' : '#c8553d'}"/>` +
       `<text x="${(span >= 0 ? x + width + 6 : zero + 6).toFixed(1)}" y="${y + 15}" fill="#444">` +
       `${number(row.reached)} (${bound})</text>`
     );
   });
-  const [first] = results;
-  const machine = first === undefined ? '' : machineLine(first);
+  const newest = [...results].sort((a, b) =>
+    b.environment.date.localeCompare(a.environment.date),
+  )[0];
+  const machine = newest === undefined ? '' : machineLine(newest);
   return (
     `<svg xmlns="http://www.w3.org/2000/svg" width="${WIDTH}" height="${height}" ` +
     `viewBox="0 0 ${WIDTH} ${height}" font-family="DejaVu Sans, sans-serif" font-size="11">` +
