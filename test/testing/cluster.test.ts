@@ -39,6 +39,11 @@ const leadersIn = ({ topics }: ResponseOf<typeof metadata>): number[] =>
     .sort((a, b) => a.partitionIndex - b.partitionIndex)
     .map(({ leaderId }) => leaderId);
 
+const epochsIn = ({ topics }: ResponseOf<typeof metadata>): number[] =>
+  [...(topics[0]?.partitions ?? [])]
+    .sort((a, b) => a.partitionIndex - b.partitionIndex)
+    .map(({ leaderEpoch }) => leaderEpoch);
+
 t.test('every node tells the same story: all nodes, leaders spread over them', async (t) => {
   const cluster = await clusterOf(t);
   const stories = [];
@@ -157,7 +162,8 @@ t.test(
     const other = 1 + (victim % 3);
     const atVictim = await connectTo(t, cluster, victim);
     const atOther = await connectTo(t, cluster, other);
-    const before = leadersIn(await metadataOf(atOther));
+    const earlier = await metadataOf(atOther);
+    const before = leadersIn(earlier);
     await metadataOf(atVictim);
     await cluster.stop(victim);
     await atVictim.closed();
@@ -170,6 +176,12 @@ t.test(
       if (leader === victim) t.not(after[i], victim);
       else t.equal(after[i], leader);
     });
+    const epochs = epochsIn({ brokers, topics, ...rest });
+    t.same(
+      epochsIn(earlier).map((epoch, i) => (epochs[i] ?? -1) - epoch),
+      before.map((leader) => (leader === victim ? 1 : 0)),
+      'an election is a new leader epoch',
+    );
     t.same(topics[0]?.partitions[0]?.offlineReplicas, [victim]);
     await t.rejects(cluster.moveLeader('orders', 0, victim), { message: /is down/ });
 
