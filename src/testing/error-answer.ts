@@ -16,7 +16,7 @@ import { type Body, isBody } from './request-shape.js';
 const PAIRED: Readonly<Record<string, readonly string[]>> = {
   responses: ['topicData', 'resources', 'topics', 'topicNames'],
   partitionResponses: ['partitionData'],
-  results: ['resources', 'topics', 'groupsNames', 'featureUpdates', 'dirs'],
+  results: ['resources', 'topics', 'groupsNames', 'featureUpdates', 'dirs', 'users'],
   coordinators: ['coordinatorKeys'],
   partitions: ['partitions', 'partitionIndexes'],
   resultsByTransaction: ['transactions'],
@@ -47,6 +47,7 @@ const KEYS: Readonly<Record<string, readonly string[]>> = {
   resourceType: ['resourceType'],
   resourceName: ['resourceName'],
   feature: ['feature'],
+  user: ['name'],
   entity: ['entity'],
   sessionId: ['sessionId'],
   clientInstanceId: ['clientInstanceId'],
