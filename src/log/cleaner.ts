@@ -100,6 +100,10 @@ export class LogCleaner {
     const passes: CleanResult[] = [];
     try {
       let cleanable = this.#cleanable(entry, force);
+      // Whoever finds gaps in it is to know of it, also if this is the last that it does.
+      if (cleanable !== null && !dir.cleanerOffsets.has(name)) {
+        await dir.writeCleanerOffset(name, cleanable.firstDirtyOffset);
+      }
       while (cleanable !== null) {
         const { dedupeBytesMax, loadFactor } = this.#settings;
         const result = await log.compact({ cleanable, dedupeBytesMax, loadFactor });

@@ -87,6 +87,7 @@ export class LogDir implements EnvGuard {
   /** A checkpoint file could not be read: it may say what is not known here. */
   #checkpointsUnread = false;
   #cleanerOffsets: OffsetCheckpoint;
+  readonly #cleanerUnread: boolean;
   #failure: MillraceError | null = null;
 
   /** Makes the directory if it is missing and locks it; DirLockedError if another process has it. */
@@ -114,6 +115,7 @@ export class LogDir implements EnvGuard {
       logger.warn('meta.properties is corrupt and is written anew', { dir: path });
     }
     this.#cleanerOffsets = this.#readCheckpoint(CLEANER_FILE);
+    this.#cleanerUnread = this.#checkpointsUnread;
     this.#checkpoints = {
       recoveryPoints: this.#readCheckpoint(RECOVERY_POINT_FILE),
       logStartOffsets: this.#readCheckpoint(LOG_START_FILE),
@@ -161,6 +163,11 @@ export class LogDir implements EnvGuard {
   /** Where compaction has come to in each partition, as last read or written. */
   get cleanerOffsets(): OffsetCheckpoint {
     return this.#cleanerOffsets;
+  }
+
+  /** It was compacted once, or nobody knows. */
+  mayBeCompacted(name: string): boolean {
+    return this.#cleanerUnread || this.#cleanerOffsets.has(name);
   }
 
   /** Sets a partition's offset in the file, null to take it out. Rejects with an I/O error. */

@@ -62,6 +62,8 @@ export interface LoadLogOptions {
   readonly recoveryPoint: Offset;
   /** From the checkpoint; 0 if none. */
   readonly logStartOffset: Offset;
+  /** For sure: there are no gaps in it but where a batch is lost. */
+  readonly neverCompacted?: boolean | undefined;
 }
 
 export interface LoadedLog {
@@ -104,8 +106,6 @@ class LogLoader {
   /** Transactions whose markers were scanned, all those from `#foldedFrom` on. */
   #aborted: AbortedEntry[] = [];
   #foldedFrom = 0;
-  /** The last segment was sealed once, and may be compacted: gaps are no damage. */
-  #endsSealed = false;
   /** Every batch below it was asked for its epoch. */
   #epochsEnd = 0;
   /** From the file; null: every batch has to be asked. */
@@ -202,7 +202,6 @@ class LogLoader {
       logger.warn('removed a segment without a batch', { dir, baseOffset });
       bases.pop();
     }
-    this.#endsSealed = bases.length < found.length;
     // If it came back after a crash, it would hide what was appended meanwhile.
     if (bases.length < found.length) await env.syncDir(dir);
     return bases;
@@ -236,7 +235,8 @@ class LogLoader {
       clean,
       recoveryPoint,
       nextBaseOffset,
-      epochs: this.#files.epochsVerified && !this.#endsSealed ? this.#fileEpochs : null,
+      epochs: this.#files.epochsVerified ? this.#fileEpochs : null,
+      gapless: this.#options.neverCompacted,
       onBatches: (batches, count) =>
         this.#takeBatches(batches, count, (position, size) =>
           this.#readMarker(baseOffset, position, size),

@@ -173,7 +173,7 @@ export class LogManager implements AsyncDisposable {
       });
       const manager = new LogManager(options, dirs, clusterId);
       try {
-        await manager.#openLogs();
+        await Promise.all(dirs.map((dir) => manager.#openDir(dir)));
       } catch (error) {
         await manager.#abandon();
         throw error;
@@ -248,12 +248,8 @@ export class LogManager implements AsyncDisposable {
     const logs = this.logs().filter(
       (log) => this.#logs.get(formatPartitionDir(log.topic, log.partition))?.dir === dir,
     );
-    return {
-      path: dir.path,
-      directoryId: dir.meta?.directoryId ?? null,
-      error: dir.failure,
-      logs,
-    };
+    const { path, meta, failure: error } = dir;
+    return { path, directoryId: meta?.directoryId ?? null, error, logs };
   }
 
   #wentOffline(dir: LogDir): void {
@@ -314,7 +310,7 @@ export class LogManager implements AsyncDisposable {
   /**
    * Closes the log and renames its directory, durable when it resolves; its files are unlinked after
    * file.delete.delay.ms. Bytes of slices that are on their way stay. False: no such log. Rejects with
-   * LOG_DIR_OFFLINE, and the log stays, or with an I/O error.
+   * LOG_DIR_OFFLINE or an I/O error: the log stays, opened anew if it was closed already.
    */
   async deleteLog(topic: string, partition: number): Promise<boolean> {
     const name = formatPartitionDir(topic, partition);
@@ -325,9 +321,16 @@ export class LogManager implements AsyncDisposable {
     this.#busy.add(name);
     try {
       await this.#delete(entry);
-    } finally {
+    } catch (error) {
+      // What was not synced of it is not to be vouched for at the end.
+      this.#clean.delete(entry.dir);
       this.#busy.delete(name);
+      const { dir, log } = entry;
+      const isThere = dir.failure === null && dir.env.exists(log.path);
+      if (isThere) await this.#openPartition(dir, { topic, partition, name }, false);
+      throw error;
     }
+    this.#busy.delete(name);
     return true;
   }
 
@@ -436,10 +439,6 @@ export class LogManager implements AsyncDisposable {
     for (const { log } of this.#logs.values()) await log.discard();
   }
 
-  async #openLogs(): Promise<void> {
-    await Promise.all(this.#dirs.map((dir) => this.#openDir(dir)));
-  }
-
   async #openDir(dir: LogDir): Promise<void> {
     const clean = await this.#takeCleanMarker(dir);
     for (const name of dir.deletedDirs()) {
@@ -518,6 +517,7 @@ export class LogManager implements AsyncDisposable {
       ...{ clock, random, logger: this.#logger, reaper: this.#reaper, producerIdExpirationMs },
       ...{ topic, partition, dir: dir.pathOf(name), config },
       ...start,
+      neverCompacted: !config.cleanupCompact && !dir.mayBeCompacted(name),
       onOffline: (error) => dir.fail(error),
       onSealed: (segment) => {
         this.#checksums.add(dir.env, dir.pathOf(name), segment);

@@ -64,6 +64,8 @@ export interface PartitionLogOptions {
   readonly recoveryPoint: Offset;
   /** From the checkpoint, 0 if it has none. */
   readonly logStartOffset: Offset;
+  /** See LoadLogOptions. */
+  readonly neverCompacted?: boolean;
   /**
    * Makes the log start offset and the recovery point durable, as they are when it is called. Called
    * when the one has risen or the other has fallen, because the log is about to be cut at

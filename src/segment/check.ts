@@ -11,9 +11,9 @@
  *                ^ held; 20 follows 9 but not 4115: the held one is damaged
  *
  * It does not cover the leader epoch either. Where the epochs of the log are known for sure, a batch must
- * have the one of its offset, or begin one that is newer than all and that the next batch keeps. And in
- * such a log of ours the last segment has no gaps: one that is there alone, before the last batch, is a
- * flipped bit in that batch.
+ * have the one of its offset, or begin one that is newer than all and that the next batch keeps. And where
+ * such a log was never compacted, its last segment has no gaps: one that is there alone, before the last
+ * batch, is a flipped bit in that batch.
  */
 
 import type { Offset } from '../base/offset.js';
@@ -76,6 +76,8 @@ export interface CheckOptions {
   readonly onBatches?: ((batches: Float64Array, count: number) => void) | undefined;
   /** Leader epochs of the log, in order, that are known to be what this engine wrote. */
   readonly epochs?: readonly EpochStart[] | null | undefined;
+  /** The log was never compacted. */
+  readonly gapless?: boolean | undefined;
   /** No batch that touches them is believed; in order. */
   readonly doubtful?: readonly ByteRange[];
 }
@@ -262,10 +264,10 @@ class SegmentCheck {
   }
 
   #isAloneBehindGap({ baseOffset }: HeldBatch): boolean {
-    const { epochs } = this.#options;
-    const isOurs = epochs !== undefined && epochs !== null && epochs.length > 0;
-    const isGapless = this.#gapCount === 0 && this.#damaged.length === 0;
-    return this.#isLast && isOurs && isGapless && baseOffset > this.#next;
+    const { epochs, gapless = false } = this.#options;
+    const isOurs = gapless && epochs !== undefined && epochs !== null && epochs.length > 0;
+    const isAlone = this.#gapCount === 0 && this.#damaged.length === 0;
+    return this.#isLast && isOurs && isAlone && baseOffset > this.#next;
   }
 
   #isDoubtful({ position, size }: HeldBatch): boolean {

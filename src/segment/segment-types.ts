@@ -41,6 +41,8 @@ export interface SegmentOpenOptions extends SegmentOptions {
   readonly nextBaseOffset: Offset | null;
   /** See CheckOptions. */
   readonly epochs?: readonly EpochStart[] | null;
+  /** See CheckOptions. */
+  readonly gapless?: boolean | undefined;
   /**
    * Called with runs of good batches in order while a segment is checked: `batches` as walkBatches
    * fills it (positions in the file), `count` of them. Borrowed until it returns.

@@ -519,8 +519,8 @@ export class Segment implements AsyncDisposable {
   /** Checks the whole log of a segment that is not clean, cuts a torn tail, compares the indexes. */
   async #recover(options: SegmentOpenOptions): Promise<void> {
     const log = this.#openLog();
-    const { onBatches, epochs } = options;
-    const check = { ...this.#checkOptions(options.recoveryPoint), onBatches, epochs };
+    const { onBatches, epochs, gapless } = options;
+    const check = { ...this.#checkOptions(options.recoveryPoint), onBatches, epochs, gapless };
     const checksums = this.#active
       ? loadEarlierChecksums(options.env, this.#files.path('checksum'), check)
       : this.earlier.load();

@@ -261,7 +261,7 @@ export class RotBench {
 
   /**
    * The entry of the list of what cannot be told that covers `problem`; null: none. Of what this engine has
-   * written there is one. In a directory that Kafka wrote, and that was not opened here since, there is nothing
+   * written there are two. In a directory that Kafka wrote, and that was not opened here since, there is nothing
    * to hold these bytes against.
    */
   #undetected(rot: RotCase, problem: string): string | null {
@@ -305,8 +305,13 @@ export class RotBench {
     const isLastOfSegment = next?.path !== batch.path;
     if (this.#corpus.isOurs) {
       // The log is synced before the file that says which epochs there are: it may be that.
-      const isNew = field === 'leader epoch' && next === undefined;
-      return isNew ? '.log: leader epoch of the last batch before a kill, raised: a new one' : null;
+      if (next !== undefined) return null;
+      if (field === 'leader epoch') {
+        return '.log: leader epoch of the last batch before a kill, raised: a new one';
+      }
+      // Compaction leaves such gaps.
+      const isGap = field === 'base offset' && this.#corpus.config.cleanupCompact;
+      return isGap ? '.log: base offset of the last batch before a kill, raised, compacted' : null;
     }
     if (problem.startsWith('committed')) {
       return field === 'base offset' ? "Kafka's .log: base offset of an abort marker" : null;

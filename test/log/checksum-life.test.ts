@@ -10,17 +10,20 @@ import { ManualClock } from '#src/base/clock.js';
 import { systemEnv } from '#src/file/env.js';
 import type { LogManager } from '#src/log/log-manager.js';
 import type { PartitionLog } from '#src/log/partition-log.js';
+import { BatchBuilder } from '#src/record/batch-builder.js';
 import { loadChecksums } from '#src/segment/checksums.js';
 import {
   appended,
   batch,
   config,
   crashCopy,
+  ioError,
   NOW_MS,
   openManager,
   readAll,
   TOPIC_ID,
   tempDir,
+  WatchedEnv,
 } from './log-fixture.js';
 
 const LOG = 'a-0/00000000000000000000.log';
@@ -28,6 +31,12 @@ const SIDE = 'a-0/00000000000000000000.checksum';
 const MARKER = '.kafka_cleanshutdown';
 /** The lowest byte of the leader epoch of the first batch. */
 const EPOCH_AT = 15;
+
+function keyed(key: string): Uint8Array {
+  const builder = new BatchBuilder();
+  builder.append({ timestamp: NOW_MS, key: Buffer.from(key), value: Buffer.from('v') });
+  return builder.build();
+}
 
 async function newLog(
   t: Test,
@@ -159,6 +168,48 @@ t.test('a last batch behind a gap is not believed', async (t) => {
   );
   t.equal(recovered.logEndOffset, 4, 'and its offsets are not given out again');
 });
+
+t.test(
+  'a last batch behind a gap that compaction left is believed, whatever the config',
+  async (t) => {
+    const dir = tempDir(t);
+    const watched = new WatchedEnv();
+    const { env } = watched;
+    const manager = await openManager(t, [dir], { env });
+    const compacted = { cleanupDelete: false, cleanupCompact: true, minCleanableDirtyRatio: 0 };
+    const given = config(compacted);
+    const log = await manager.createLog({
+      topic: 'a',
+      partition: 0,
+      topicId: TOPIC_ID,
+      config: given,
+    });
+    for (const key of ['k0', 'k1', 'k2', 'k3', '', 'k1']) {
+      if (key === '') await log.roll();
+      else await appended(log, keyed(key));
+    }
+    await log.flush();
+    await log.roll();
+    await log.flush();
+    // Its place in the log is not written any more: that it was compacted must be known all the same.
+    let writes = 0;
+    watched.before = (call, path) => {
+      if (call === 'rename' && path.includes('cleaner-offset') && ++writes > 2) {
+        throw ioError('ENOSPC');
+      }
+    };
+    await manager.runCompaction({ force: true });
+    t.ok(writes > 2);
+    watched.before = () => {};
+    t.equal(await log.truncateTo(3), 3);
+    await log.epochsWritten();
+    const crashed = crashCopy(t, dir);
+    for (const now of [{}, compacted]) {
+      const again = await openManager(t, [crashCopy(t, crashed)], { config: config(now) });
+      t.same(offsets(again), [0, 2]);
+    }
+  },
+);
 
 t.test('they go before the log is cut, and are not of what is appended at the cut', async (t) => {
   const { dir, manager, log } = await newLog(t);

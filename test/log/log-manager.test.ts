@@ -13,6 +13,7 @@ import { pathToFileURL } from 'node:url';
 import t from 'tap';
 import { ManualClock } from '#src/base/clock.js';
 import type { LogManager } from '#src/log/log-manager.js';
+import type { PartitionLog } from '#src/log/partition-log.js';
 import { keepingLogger } from '../support/keeping-logger.js';
 import {
   append,
@@ -20,6 +21,7 @@ import {
   batch,
   config,
   crashCopy,
+  ioError,
   NOW_MS,
   openManager,
   readAll,
@@ -428,3 +430,44 @@ async function until(condition: () => boolean): Promise<void> {
   }
   throw new Error('it did not happen');
 }
+
+t.test('a deletion that a full disk refuses leaves the log as it was', async (t) => {
+  const dir = tempDir(t);
+  const watched = new WatchedEnv();
+  const manager = await openManager(t, [dir], { env: watched.env });
+  const log = await create(manager, 'orders');
+  for (let i = 0; i < 3; i++) await appended(log, batch(1));
+  await log.deleteRecordsBefore(1);
+  watched.before = (call, path) => {
+    if (call === 'rename' && path.endsWith('orders-0')) throw ioError('ENOSPC');
+  };
+  await t.rejects(manager.deleteLog('orders', 0), { code: 'NO_SPACE' });
+  watched.before = () => {};
+  const again = manager.getLog('orders', 0) as PartitionLog;
+  t.match(again, { logStartOffset: 1, logEndOffset: 3, topicId: log.topicId });
+  t.match(await append(again, batch(1)), { ok: true, baseOffset: 3 });
+  await manager.checkpoint();
+  const crashed = await openManager(t, [crashCopy(t, dir)]);
+  t.match(crashed.getLog('orders', 0), { logStartOffset: 1, logEndOffset: 4 });
+  t.equal(await manager.deleteLog('orders', 0), true);
+  t.match(await create(manager, 'orders'), { logStartOffset: 0, logEndOffset: 0 });
+});
+
+t.test('where a log is that could not be deleted nobody vouches for it', async (t) => {
+  const dir = tempDir(t);
+  const watched = new WatchedEnv();
+  const manager = await openManager(t, [dir], { env: watched.env });
+  await appended(await create(manager, 'orders'), batch(1));
+  watched.before = (_, path) => {
+    if (path.includes('orders-0')) throw ioError('ENOSPC');
+  };
+  await t.rejects(manager.deleteLog('orders', 0), { code: 'NO_SPACE' });
+  t.equal(manager.getLog('orders', 0), undefined, 'nor could it be opened again');
+  t.ok(manager.failures.has('orders-0'));
+  await t.rejects(create(manager, 'orders'), { code: 'ALREADY_EXISTS' });
+  watched.before = () => {};
+  await manager.close();
+  t.notOk(existsSync(join(dir, '.kafka_cleanshutdown')));
+  const next = await openManager(t, [dir]);
+  t.equal(next.getLog('orders', 0)?.logEndOffset, 1);
+});
