@@ -18,7 +18,7 @@ import { javaOptions } from './servers.js';
 export type Dump = ReadonlyMap<string, readonly string[]>;
 export type Dumped = { readonly files: Dump; readonly stderr: string };
 
-const DUMP_TIMEOUT_MS = 120_000;
+const DUMP_TIMEOUT_MS = 600_000;
 
 export async function dumpOf(
   files: readonly string[],

@@ -37,7 +37,7 @@ export type ViewLine = {
 
 export type AbortedTransaction = { readonly producerId: number; readonly firstOffset: number };
 
-const VIEW_TIMEOUT_MS = 120_000;
+const VIEW_TIMEOUT_MS = 600_000;
 
 /** Runs clients/java's Directories. */
 export function directories(bootstrap: string, ...args: string[]): Promise<unknown> {

@@ -78,6 +78,8 @@ const KAFKA_PROPERTIES = [
   'log.index.size.max.bytes=65536',
   'log.initial.task.delay.ms=100',
   'log.retention.check.interval.ms=500',
+  // One transaction stays open as long as all of this takes.
+  'transaction.max.timeout.ms=86400000',
 ];
 
 export async function directories(part: Part): Promise<void> {

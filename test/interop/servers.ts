@@ -22,7 +22,7 @@ export type Server = {
   kill(): Promise<void>;
 };
 
-const START_TIMEOUT_MS = 60_000;
+const START_TIMEOUT_MS = 300_000;
 const javaDir = join(interopDir, 'clients/java');
 export const classPath = `${join(javaDir, 'target/classes')}:${join(javaDir, 'target/lib')}/*`;
 

@@ -719,7 +719,7 @@ const stepArbitrary: fc.Arbitrary<Step> = fc.record({
  * Against a map: every committed key has its last value, or none where the last is a tombstone; each
  * record that is left is one that was written, at its offset; nothing goes that is the last of its key.
  */
-t.test('compaction against a plain map', async (t) => {
+t.test('compaction against a plain map', { timeout: 300_000 }, async (t) => {
   await fc.assert(
     fc.asyncProperty(fc.array(stepArbitrary, { minLength: 5, maxLength: 40 }), async (steps) => {
       const dir = tempDir(t);

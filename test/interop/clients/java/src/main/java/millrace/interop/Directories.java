@@ -400,12 +400,14 @@ public final class Directories {
     return new KafkaConsumer<>(config, new ByteArrayDeserializer(), new ByteArrayDeserializer());
   }
 
+  /** No coordinator ends its transaction meanwhile, however slow the machine. */
   private static KafkaProducer<byte[], byte[]> transactional(
       String bootstrap, String id, String codec) {
+    var timeoutMs = "86400000";
     return producer(
         bootstrap,
         Map.of(
-            "transactional.id", id, "transaction.timeout.ms", "600000", "compression.type", codec));
+            "transactional.id", id, "transaction.timeout.ms", timeoutMs, "compression.type", codec));
   }
 
   private static KafkaProducer<byte[], byte[]> producer(
