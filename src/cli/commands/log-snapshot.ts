@@ -32,7 +32,11 @@ const LINKED = ['log', 'snapshot', 'checksum'];
 /** In the data directory; recovery points are made anew. */
 const KEPT = ['meta.properties', 'bootstrap.checkpoint', METADATA_FILE, METADATA_BACKUP_FILE];
 /** Taken before the logs, so that they are not above the end of a log. */
-const KEPT_FIRST = ['log-start-offset-checkpoint', 'replication-offset-checkpoint'];
+const KEPT_FIRST = [
+  'log-start-offset-checkpoint',
+  'replication-offset-checkpoint',
+  'cleaner-offset-checkpoint',
+];
 /** A writer gets so long to finish a batch. */
 const WRITE_MS = 2;
 
