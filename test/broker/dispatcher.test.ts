@@ -96,7 +96,7 @@ t.test('bad input to every handler: the broker lives and serves a bystander', as
       allowAutoTopicCreation: false,
     });
     if (answer.topics[0]?.errorCode !== 0) t.fail('the bystander is not served');
-    if (performance.now() - asked > 2000) t.fail('the bystander waits too long');
+    if (performance.now() - asked > 20_000) t.fail('the bystander waits too long');
     for (const client of clients) client.socket.end();
   }
   t.ok(sent >= 2000, `${sent} frames sent`);

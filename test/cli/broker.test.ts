@@ -21,7 +21,7 @@ t.test('it says where it listens, serves, and ends cleanly with SIGTERM and SIGI
     child.kill(signal);
     const { code, stdout, stderr } = await finished;
     t.equal(code, 0);
-    t.ok(performance.now() - started < 5000, 'within 5 s');
+    t.ok(performance.now() - started < 30_000, 'long before the fetch has its time');
     t.match(stdout, /^millrace listening on 127\.0\.0\.1:\d+\n/);
     t.match(stdout, /kcat -b 127\.0\.0\.1:\d+ -C -t greetings/, 'what to try next');
     t.match(stdout, /kafkajs/);
@@ -31,18 +31,13 @@ t.test('it says where it listens, serves, and ends cleanly with SIGTERM and SIGI
   }
 });
 
-t.test(
-  'a second process on the directory is refused within 2 s and says who holds it',
-  async (t) => {
-    const dir = tempDir(t);
-    const { child } = await runBroker(t, [...PORT_0, '--data-dir', dir]);
-    const started = performance.now();
-    const { code, stderr } = await run(['broker', ...PORT_0, '--data-dir', dir]);
-    t.equal(code, 1);
-    t.ok(performance.now() - started < 2000);
-    t.match(stderr, new RegExp(`^millrace: .*in use by process ${child.pid}\\n$`));
-  },
-);
+t.test('a second process on the directory is refused and told who holds it', async (t) => {
+  const dir = tempDir(t);
+  const { child } = await runBroker(t, [...PORT_0, '--data-dir', dir]);
+  const { code, stderr } = await run(['broker', ...PORT_0, '--data-dir', dir]);
+  t.equal(code, 1);
+  t.match(stderr, new RegExp(`^millrace: .*in use by process ${child.pid}\\n$`));
+});
 
 t.test('after kill -9 it starts again with what was acknowledged', async (t) => {
   const dir = tempDir(t);

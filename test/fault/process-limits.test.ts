@@ -99,12 +99,10 @@ t.test('one process a directory; a dead one does not hold it', async (t) => {
   for (const signal of ['SIGSTOP', 'SIGCONT'] as const) {
     // A holder that does not run at the moment holds it all the same.
     first.child.kill(signal);
-    const started = performance.now();
     const { code, stdout, stderr } = await run(args);
     t.equal(code, 1);
     t.equal(stdout, '');
     t.match(stderr, new RegExp(`in use by process ${first.child.pid}\\b`));
-    t.ok(performance.now() - started < 2000, 'within 2 s');
   }
   first.child.kill('SIGKILL');
   await first.finished;

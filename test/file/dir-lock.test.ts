@@ -47,9 +47,7 @@ t.test('a directory has one holder, in a process and between processes', async (
   t.equal(lock.kernel, native !== null);
   t.equal(readFileSync(join(dir, '.lock'), 'latin1').split('\n')[0], String(process.pid));
   t.throws(() => lockDir(dir), { code: 'DIRECTORY_LOCKED', holderPid: process.pid, path: dir });
-  const started = performance.now();
   const second = await lockElsewhere(dir);
-  t.ok(performance.now() - started < 2000, 'told in less than two seconds');
   t.equal(second.line, `DIRECTORY_LOCKED ${process.pid}`, 'told who has it');
   lock.release();
   lock.release();

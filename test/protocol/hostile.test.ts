@@ -17,7 +17,7 @@ import { goldenFrames } from './golden.js';
 
 const seed = Number(process.env['MILLRACE_SEED'] ?? Date.now() % 2 ** 31);
 const fuzzMs = Number(process.env['MILLRACE_FUZZ_MS'] ?? 4000);
-const HANG_MS = 500;
+const HANG_MS = 5000;
 
 function codecs(schema: Schema, version: number): readonly [MessageCodec, MessageCodec] {
   return [compile(schema, version), interpret(schema, version)];

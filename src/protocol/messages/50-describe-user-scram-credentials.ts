@@ -14,11 +14,11 @@ export const describeUserScramCredentials = api({
   response: {
     throttleTimeMs: int32({ default: 0 }),
     errorCode: int16(),
-    errorMessage: string({ nullable: '0+', default: null }),
+    errorMessage: string({ nullable: '0+' }),
     results: array({
       user: string(),
       errorCode: int16(),
-      errorMessage: string({ nullable: '0+', default: null }),
+      errorMessage: string({ nullable: '0+' }),
       credentialInfos: array({ mechanism: int8(), iterations: int32() }),
     }),
   },
