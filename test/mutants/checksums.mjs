@@ -52,6 +52,27 @@ export const checksumMutants = [
     tests: [life],
   },
   {
+    name: 'rot: no gap is of a compaction',
+    file: 'src/log/log-manager.ts',
+    search: 'neverCompacted: !config.cleanupCompact && !dir.mayBeCompacted(name),',
+    replace: 'neverCompacted: !config.cleanupCompact,',
+    tests: [life],
+  },
+  {
+    name: 'rot: a first compaction is known only when it is over',
+    file: 'src/log/cleaner.ts',
+    search: 'if (cleanable !== null && !dir.cleanerOffsets.has(name)) {',
+    replace: 'if (cleanable !== null && dir.cleanerOffsets.has(name)) {',
+    tests: [life],
+  },
+  {
+    name: 'a log that could not be deleted is left unsynced',
+    file: 'src/log/log-manager.ts',
+    search: 'if (isThere) await this.#openPartition(dir, { topic, partition, name }, false);',
+    replace: 'if (!isThere) await this.#openPartition(dir, { topic, partition, name }, false);',
+    tests: ['test/log/log-manager.test.ts'],
+  },
+  {
     name: 'rot: blocks that differ are believed after a crash',
     file: 'src/segment/check-blocks.ts',
     search: 'return checkSegmentInTurns({ ...options, doubtful });',
