@@ -685,8 +685,8 @@ export const mutants = [
   {
     name: 'declared length allocated',
     file: 'src/net/frame-decoder.ts',
-    search: 'Math.min(this.#size, Math.max(FRAME_BUFFER_BYTES_MIN, received * 2)),',
-    replace: 'Math.max(this.#size, FRAME_BUFFER_BYTES_MIN),',
+    search: 'Math.min(this.#size, Math.max(FRAME_BUFFER_BYTES_MIN, received * 2));',
+    replace: 'Math.max(this.#size, FRAME_BUFFER_BYTES_MIN);',
     tests: ['test/net/frame-decoder.test.ts'],
   },
   {
