@@ -67,7 +67,7 @@ export function chart(results: readonly SuiteResult[]): string {
   return (
     `<svg xmlns="http://www.w3.org/2000/svg" width="${WIDTH}" height="${height}" ` +
     `viewBox="0 0 ${WIDTH} ${height}" font-family="DejaVu Sans, sans-serif" font-size="11">` +
-    `<rect width="100%" height="100%" fill="#fff"/>` +
+    `<title>Targets: reached against bound</title><rect width="100%" height="100%" fill="#fff"/>` +
     `<text x="8" y="18" font-size="14">Targets: reached against bound, logarithmic</text>` +
     `<text x="8" y="34" fill="#666">${escapeXml(machine)}</text>` +
     `<line x1="${zero}" x2="${zero}" y1="${TOP - 6}" y2="${height - 14}" stroke="#222"/>` +
