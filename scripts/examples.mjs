@@ -5,12 +5,11 @@
 // Installed without install scripts, since the package has none; run with the addon and without it
 // (MILLRACE_NATIVE=0), on this Node and, if it is another, on Node 24. Ends with 1 if one fails.
 
-import { spawnSync } from 'node:child_process';
+import { execFileSync, spawnSync } from 'node:child_process';
 import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { pack } from './pack.mjs';
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const NAMES = ['node-test', 'tap', 'vitest', 'jest'];
@@ -37,8 +36,20 @@ function run(what, command, args, options = {}) {
   return false;
 }
 
+/** The package as `npm pack` makes it, without building anew; answers its path. */
+function pack() {
+  const npm = (...args) => execFileSync('npm', args, { cwd: root, encoding: 'utf8' });
+  npm('run', 'prepack');
+  try {
+    const answer = npm('pack', '--ignore-scripts', '--json', '--pack-destination', dir);
+    return join(dir, JSON.parse(answer)[0].filename);
+  } finally {
+    npm('run', 'postpack');
+  }
+}
+
 try {
-  const tarball = pack(dir);
+  const tarball = pack();
   for (const name of names) {
     // The tests are beside the service, and the packages above both.
     const project = join(dir, name);
