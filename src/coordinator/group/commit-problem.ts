@@ -18,7 +18,10 @@ export function commitProblem(
   { isTransactional, knowsEpochs }: CommitKind,
 ): ErrorName | null {
   const { memberId, groupInstanceId, generationId } = committer;
-  if (group === undefined) return generationId < 0 ? null : 'ILLEGAL_GENERATION';
+  if (group === undefined) {
+    if (generationId < 0) return null;
+    return knowsEpochs && !isTransactional ? 'GROUP_ID_NOT_FOUND' : 'ILLEGAL_GENERATION';
+  }
   if (group.state === 'Dead') return 'COORDINATOR_NOT_AVAILABLE';
   if (generationId < 0 && group.state === 'Empty') return null;
   if (group.type === 'consumer')

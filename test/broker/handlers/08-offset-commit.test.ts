@@ -124,6 +124,14 @@ t.test('refused offsets', async (t) => {
   const { groups } = await client.request(listGroups, 5, {});
   t.same(groups, [], 'a refused commit leaves no group');
   t.equal(await commit(client, 'g', 1, { generation: 1 }), errorCodes.ILLEGAL_GENERATION);
+  t.equal(
+    await commit(client, 'g', 1, { generation: 1, version: 8 }),
+    errorCodes.ILLEGAL_GENERATION,
+  );
+  t.equal(
+    await commit(client, 'g', 1, { generation: 1, version: 9 }),
+    errorCodes.GROUP_ID_NOT_FOUND,
+  );
 });
 
 t.test('who may commit', async (t) => {
