@@ -15,6 +15,7 @@ import {
 } from '#src/record/batch-view.js';
 import { parseControlRecord } from '#src/record/control-record.js';
 import { decodeBatch } from '#src/record/decode-batch.js';
+import { HEADER_SIZE } from '#src/record/layout.js';
 import type { RawClient } from './raw-client.js';
 import { fetchFrom } from './test-broker.js';
 
@@ -221,9 +222,12 @@ async function fetchAll(
     const records = answer.records ?? new Uint8Array(0);
     if (records.length === 0)
       return { bytes: Buffer.concat(parts), aborted: [...aborted.values()] };
-    parts.push(records);
-    for (let at = 0; at < records.length; at += sizeOf(records, at)) {
-      offset = baseOffsetOf(records, at) + lastOffsetDeltaOf(records, at) + 1;
+    // The last batch may be cut off where the bytes asked for end, as in Kafka.
+    let end = 0;
+    while (end + HEADER_SIZE <= records.length && end + sizeOf(records, end) <= records.length) {
+      offset = baseOffsetOf(records, end) + lastOffsetDeltaOf(records, end) + 1;
+      end += sizeOf(records, end);
     }
+    parts.push(records.subarray(0, end));
   }
 }
