@@ -99,10 +99,10 @@ class Member {
 export async function members(
   { server, client }: Context,
   protocol: 'classic' | 'consumer',
+  group: string,
 ): Promise<void> {
   const { bootstrap } = server;
-  const name = client.name.replaceAll(' ', '-');
-  const [group, topic] = [`${name}-${protocol}`, `${name}-group-${protocol}`];
+  const topic = `${group}-topic`;
   await createTopic(bootstrap, topic);
   const settings = protocol === 'consumer' ? CONSUMER_PROTOCOL : [];
   const command = [...(commands[client.name] ?? []), group, topic, ...settings];

@@ -17,7 +17,8 @@ def join(group, topic, settings, bootstrap, say, is_over):
     )
     last = None
     while not is_over():
-        for records in consumer.poll(100).values():
+        # A join that is under way when a poll ends is lost (README.md): few polls end.
+        for records in consumer.poll(1000).values():
             for record in records:
                 say(partition=record.partition, offset=record.offset)
             consumer.commit()
