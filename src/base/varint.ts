@@ -13,6 +13,14 @@ export let varintEnd = 0;
 
 /** Up to 5 bytes, 0 .. 2^32 - 1. */
 export function readUnsignedVarint(bytes: Uint8Array, position: number, end: number): number {
+  // Nearly all are of one byte.
+  if (position < end) {
+    const byte = bytes[position] as number;
+    if (byte < 0x80) {
+      varintEnd = position + 1;
+      return byte;
+    }
+  }
   let value = 0;
   let scale = 1;
   for (let at = position; at < end && at < position + 5; at++) {
@@ -38,6 +46,13 @@ export function readVarint(bytes: Uint8Array, position: number, end: number): nu
 
 /** Zigzag, up to 10 bytes; only values within +-(2^53 - 1). */
 export function readVarlong(bytes: Uint8Array, position: number, end: number): number {
+  if (position < end) {
+    const byte = bytes[position] as number;
+    if (byte < 0x80) {
+      varintEnd = position + 1;
+      return (byte >>> 1) ^ -(byte & 1);
+    }
+  }
   let magnitude = 0;
   let sign = 0;
   let scale = 1;
@@ -74,6 +89,7 @@ export function varintSize(value: number): number {
 }
 
 export function varlongSize(value: number): number {
+  if ((value | 0) === value) return varintSize(value);
   let rest = zigzag(value);
   let size = 1;
   while (rest >= 0x80) {
@@ -100,6 +116,7 @@ export function writeVarint(target: Uint8Array, position: number, value: number)
 }
 
 export function writeVarlong(target: Uint8Array, position: number, value: number): number {
+  if ((value | 0) === value) return writeVarint(target, position, value);
   let at = position;
   let low = value >= 0 ? (value % 64) * 2 : ((-value - 1) % 64) * 2 + 1;
   let rest = Math.floor((value >= 0 ? value : -value - 1) / 64);

@@ -14,6 +14,7 @@
  */
 
 import { releaseChunks } from '../base/chunk.js';
+import type { Subscription } from '../base/subscribers.js';
 import type { PartitionLog } from '../log/partition-log.js';
 import type { IsolationLevel, ReadResult } from '../log/results.js';
 import { errorCodes } from '../protocol/error-codes.js';
@@ -57,8 +58,13 @@ export class FetchAttempt {
   /** The answer, if there is enough for one now: enough bytes, an error, or nothing to wait for. */
   readIfReady(): FetchAnswer | undefined {
     if (this.#options.plan.partitions.length === 0) return this.read();
-    // Nearly every fetch finds enough at once: then what was read is the answer, and is read once.
     if (!this.#measured) {
+      // A consumer that has caught up asks again and again: nothing is read or made for that.
+      if (this.#options.minBytes > 0 && this.#hasNothing()) {
+        this.#measured = true;
+        return undefined;
+      }
+      // Nearly every other fetch finds enough at once: what was read is the answer, and is read once.
       const answers = this.#readPartitions();
       if (isEnough(answers, this.#options.minBytes)) return this.#answer(answers);
       release(answers);
@@ -106,22 +112,31 @@ export class FetchAttempt {
 
   /** Calls `wake` when a partition of the plan has new records. Answers a function that ends that. */
   watch(wake: () => void): () => void {
-    const ends: (() => void)[] = [];
-    this.#options.plan.partitions.forEach((partition, i) => {
-      const log = this.#find(partition);
-      if (typeof log === 'number') return;
-      ends.push(
-        log.subscribe(() => {
-          this.#noteMoved(i);
-          wake();
-        }),
-      );
-    });
+    const subscriptions: Subscription[] = [];
+    const { partitions } = this.#options.plan;
+    const onMove = (i: number): void => {
+      this.#noteMoved(i);
+      wake();
+    };
+    for (let i = 0; i < partitions.length; i++) {
+      const log = this.#find(partitions[i] as FetchPartition);
+      if (typeof log !== 'number') subscriptions.push(log.subscribe(onMove, i));
+    }
     this.#wake = wake;
     return () => {
       this.#wake = null;
-      for (const end of ends) end();
+      for (const subscription of subscriptions) subscription.end();
     };
+  }
+
+  /** Every partition is read to its end, and none has an error to tell. */
+  #hasNothing(): boolean {
+    const { plan, isolation } = this.#options;
+    for (const partition of plan.partitions) {
+      const log = this.#find(partition);
+      if (typeof log === 'number' || !log.endsAt(partition.fetchOffset, isolation)) return false;
+    }
+    return true;
   }
 
   /** Whether the request is to be answered now. Looks only at what moved since the last time. */
@@ -156,6 +171,7 @@ export class FetchAttempt {
     let rest = this.#options.maxBytes;
     let found = false;
     try {
+      const { isolation } = this.#options;
       const { partitions } = this.#options.plan;
       for (let i = 0; i < partitions.length; i++) {
         const partition = partitions[i] as FetchPartition;
@@ -163,6 +179,11 @@ export class FetchAttempt {
         if (typeof log === 'number') {
           this.#looking?.delete(i);
           answers.push(failure(partition.partition, log));
+          continue;
+        }
+        if (log.endsAt(partition.fetchOffset, isolation)) {
+          this.#looking?.delete(i);
+          answers.push(nothing(partition.partition, log, isolation));
           continue;
         }
         const result = this.#readLog(log, partition, rest, !found);
@@ -251,6 +272,23 @@ function topicAnswer(
   return usesTopicIds ? { topicId: topic, partitions } : { topic, partitions };
 }
 
+function nothing(
+  partitionIndex: number,
+  { highWatermark, lastStableOffset, logStartOffset }: PartitionLog,
+  isolation: IsolationLevel,
+): PartitionAnswer {
+  return {
+    partitionIndex,
+    errorCode: errorCodes.NONE,
+    highWatermark,
+    lastStableOffset,
+    logStartOffset,
+    abortedTransactions: isolation === 'read_committed' ? [] : null,
+    // An empty list, not null: some clients take null records for a malformed answer.
+    records: [],
+  };
+}
+
 function success(partitionIndex: number, result: ReadResult & { ok: true }): PartitionAnswer {
   return {
     partitionIndex,
@@ -259,7 +297,6 @@ function success(partitionIndex: number, result: ReadResult & { ok: true }): Par
     lastStableOffset: result.lastStableOffset,
     logStartOffset: result.logStartOffset,
     abortedTransactions: result.abortedTransactions,
-    // An empty list, not null: some clients take null records for a malformed answer.
     records: result.slice === null ? [] : [result.slice],
   };
 }

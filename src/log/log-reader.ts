@@ -13,6 +13,7 @@ import type { LogOffsets } from './offsets.js';
 import type {
   AbortedTransaction,
   DeleteRecordsResult,
+  IsolationLevel,
   ReadFailure,
   ReadOptions,
   ReadResult,
@@ -55,6 +56,13 @@ export class LogReader {
       if (!(error instanceof MillraceError)) throw error;
       return this.failure('KAFKA_STORAGE_ERROR', error.message);
     }
+  }
+
+  /** See PartitionLog.endsAt. */
+  endsAt(offset: number, isolation: IsolationLevel): boolean {
+    const { logStartOffset, highWatermark, lastStableOffset, logEndOffset } = this.#offsets;
+    const bound = isolation === 'read_committed' ? lastStableOffset : highWatermark;
+    return offset >= bound && offset >= logStartOffset && offset <= logEndOffset;
   }
 
   #readBelow(offset: number, bound: Offset, options: ReadOptions, committed: boolean): ReadResult {

@@ -14,6 +14,7 @@ import type { Logger } from '../base/logger.js';
 import { Mutex } from '../base/mutex.js';
 import type { Offset } from '../base/offset.js';
 import type { Random } from '../base/random.js';
+import { Subscribers, type Subscription } from '../base/subscribers.js';
 import type { Env } from '../file/env.js';
 import type { Segment, SegmentConfig } from '../segment/segment.js';
 import type { SegmentList } from '../segment/segment-list.js';
@@ -35,6 +36,7 @@ import type { ProducerEntry, ProducerState } from './producer-state.js';
 import type {
   AppendResult,
   DeleteRecordsResult,
+  IsolationLevel,
   ReadOptions,
   ReadResult,
   TimestampOffset,
@@ -100,7 +102,7 @@ export class PartitionLog implements AsyncDisposable {
   readonly #writer: LogWriter;
   readonly #maintenance = new Mutex();
   readonly #compaction: LogCompaction;
-  readonly #listeners = new Set<() => void>();
+  readonly #subscribers = new Subscribers();
   /** Where the producer snapshot was that the log was opened with; -1: there is none. */
   readonly #openedSnapshot: number;
   #config: LogConfig;
@@ -149,7 +151,7 @@ export class PartitionLog implements AsyncDisposable {
       epochs: loaded.epochs,
       offsets: this.#offsets,
       flusher: this.#flusher,
-      onVisible: () => this.#notify(),
+      onVisible: () => this.#subscribers.notify(),
     });
     this.#compaction = new LogCompaction({
       ...options,
@@ -277,6 +279,11 @@ export class PartitionLog implements AsyncDisposable {
     return this.#reader.read(offset, options);
   }
 
+  /** Whether a read from `offset` would answer that there is nothing yet; costs nothing. */
+  endsAt(offset: number, isolation: IsolationLevel): boolean {
+    return this.#writer.readable && this.#reader.endsAt(offset, isolation);
+  }
+
   /** The earliest visible record at or after `timestampMs`, or null. May throw an IoError. */
   offsetForTimestamp(timestampMs: number): TimestampOffset | null {
     return this.#writer.readable ? this.#reader.offsetForTimestamp(timestampMs) : null;
@@ -297,12 +304,9 @@ export class PartitionLog implements AsyncDisposable {
     return this.#epochs.endOffsetFor(epoch, this.#offsets.logEndOffset);
   }
 
-  /** `listener` runs after the high watermark moved; it must not throw. Answers unsubscribe. */
-  subscribe(listener: () => void): () => void {
-    this.#listeners.add(listener);
-    return () => {
-      this.#listeners.delete(listener);
-    };
+  /** `listener` runs with `key` after the high watermark moved; it must not throw. */
+  subscribe(listener: (key: number) => void, key = 0): Subscription {
+    return this.#subscribers.add(listener, key);
   }
 
   /** Takes effect with the next append, roll or retention pass. */
@@ -493,7 +497,7 @@ export class PartitionLog implements AsyncDisposable {
     this.#closing ??= Promise.resolve(false);
     this.#writer.stop(`${this.path} was deleted`);
     // Whoever waits for records is to see that there will be none.
-    this.#notify();
+    this.#subscribers.notify();
     await this.#maintenance.run(async () => {
       await this.#flusher.idle();
       await this.#files.epochsWritten();
@@ -582,10 +586,6 @@ export class PartitionLog implements AsyncDisposable {
     const lastStable = state.lastStableOffset(offset, highWatermark) as Offset;
     this.#offsets.move(offset, lastStable, highWatermark, logEndOffset);
     if (this.#epochs.trimTo(offset)) this.#files.writeEpochs(this.#epochs.entries);
-  }
-
-  #notify(): void {
-    for (const listener of this.#listeners) listener();
   }
 }
 

@@ -80,6 +80,7 @@ export interface BuildOptions {
   readonly appendTime?: number;
 }
 
+const NO_HEADERS: readonly RecordHeader[] = [];
 const SIZE_MAX = 0x7fffffff;
 const SIZE_EXPECTED = 1024;
 
@@ -122,11 +123,20 @@ export class BatchBuilder {
    * Takes the record as the next one; false, and nothing is changed, if the batch would pass its
    * size limit. Values are copied.
    */
-  append(record: NewRecord): boolean {
+  append({ timestamp, key = null, value = null, headers = NO_HEADERS }: NewRecord): boolean {
+    return this.appendParts(timestamp, key, value, headers);
+  }
+
+  /** As `append`, for who has the parts and would make an object of them for each record. */
+  appendParts(
+    timestamp: number,
+    key: Uint8Array | null,
+    value: Uint8Array | null,
+    headers: readonly RecordHeader[],
+  ): boolean {
     assert(!this.#built, 'a built batch takes no records');
-    assert(Number.isSafeInteger(record.timestamp), 'a timestamp in milliseconds');
-    const { key = null, value = null, headers = [] } = record;
-    const timestampDelta = this.#count === 0 ? 0 : record.timestamp - this.#baseTimestamp;
+    assert(Number.isSafeInteger(timestamp), 'a timestamp in milliseconds');
+    const timestampDelta = this.#count === 0 ? 0 : timestamp - this.#baseTimestamp;
     assert(Number.isSafeInteger(timestampDelta), 'timestamps of a batch are within 2^53');
     const length =
       1 +
@@ -150,7 +160,7 @@ export class BatchBuilder {
       at = writeSizedBytes(this.#bytes, at, header.value);
     }
     assert(at === size, 'the computed record size is the written one');
-    this.#take(record.timestamp, size);
+    this.#take(timestamp, size);
     return true;
   }
 

@@ -98,6 +98,8 @@ export class RecordView {
   }
 }
 
+const DONE: IteratorReturnResult<void> = { done: true, value: undefined };
+
 /** Steps through the records of one block. Several cursors may read one block. */
 export class RecordCursor implements Iterable<RecordView> {
   readonly #block: Uint8Array;
@@ -134,8 +136,13 @@ export class RecordCursor implements Iterable<RecordView> {
     return this.#parse();
   }
 
-  *[Symbol.iterator](): Generator<RecordView, void, undefined> {
-    for (let record = this.next(); record !== null; record = this.next()) yield record;
+  [Symbol.iterator](): Iterator<RecordView, void> {
+    return {
+      next: () => {
+        const value = this.next();
+        return value === null ? DONE : { done: false, value };
+      },
+    };
   }
 
   #parse(): boolean {

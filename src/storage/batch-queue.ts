@@ -208,11 +208,13 @@ export class BatchQueue {
     this.#checkOpen();
     const builder = this.#builder;
     if (this.#open === null) this.#nowMs = this.#options.clock.nowMs();
-    const { timestamp = this.#nowMs, key, value, headers } = record;
-    const one = { timestamp, key: key ?? null, value: value ?? null, headers: headers ?? NONE };
-    if (!builder.append(one)) {
+    const timestamp = record.timestamp ?? this.#nowMs;
+    const key = record.key ?? null;
+    const value = record.value ?? null;
+    const headers = record.headers ?? NONE;
+    if (!builder.appendParts(timestamp, key, value, headers)) {
       this.#seal(sync);
-      builder.append(one);
+      builder.appendParts(timestamp, key, value, headers);
     }
     this.#open ??= this.#begin();
     return this.#open;

@@ -239,12 +239,12 @@ export class BatchReader implements AsyncIterableIterator<StoredBatch, undefined
   #wait(): Promise<void> {
     const { signal } = this.#options;
     return new Promise((resolve) => {
-      const unsubscribe = this.#partition.subscribe(() => {
+      const subscription = this.#partition.subscribe(() => {
         if (this.#visibleEnd() > this.#nextOffset) done();
       });
       const done = (): void => {
         this.#wake = null;
-        unsubscribe();
+        subscription.end();
         signal?.removeEventListener('abort', done);
         resolve();
       };

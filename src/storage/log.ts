@@ -8,6 +8,7 @@
 import { EventEmitter } from 'node:events';
 import type { MillraceError } from '../base/errors.js';
 import type { Offset } from '../base/offset.js';
+import type { Subscription } from '../base/subscribers.js';
 import type { Durability } from '../log/durability.js';
 import type { PartitionLog } from '../log/partition-log.js';
 import type { TimestampOffset } from '../log/results.js';
@@ -63,7 +64,7 @@ export class Log extends EventEmitter<LogEvents> implements AsyncDisposable {
   readonly #partition: PartitionLog;
   readonly #queue: BatchQueue;
   readonly #readers = new Set<BatchReader>();
-  readonly #unsubscribe: () => void;
+  readonly #subscription: Subscription;
   /** While the log is cut: a map of what is cut would end the process. */
   #cutting = 0;
   #offlineSaid = false;
@@ -86,7 +87,7 @@ export class Log extends EventEmitter<LogEvents> implements AsyncDisposable {
       each: durability === 'each',
       onFailure: (error) => this.#failed(error),
     });
-    this.#unsubscribe = partition.subscribe(() => {
+    this.#subscription = partition.subscribe(() => {
       if (this.listenerCount('visible') > 0) this.emit('visible', partition.highWatermark);
     });
   }
@@ -221,7 +222,7 @@ export class Log extends EventEmitter<LogEvents> implements AsyncDisposable {
 
   async #close(): Promise<void> {
     await this.#queue.close();
-    this.#unsubscribe();
+    this.#subscription.end();
     for (const reader of this.#readers) reader.close();
     await this.#options.closeFiles();
     this.emit('close');

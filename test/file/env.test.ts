@@ -2,8 +2,10 @@ import {
   existsSync,
   readdirSync,
   readFileSync,
+  readlinkSync,
   statSync,
   symlinkSync,
+  truncateSync,
   writeFileSync,
 } from 'node:fs';
 import { join } from 'node:path';
@@ -35,6 +37,31 @@ t.test('pwritev writes all buffers in order, however many, and pread reads them'
   t.equal(readFileSync(path, 'latin1'), 'X');
   t.end();
 });
+
+t.test('the name of a large file is gone at once, its descriptor soon', async (t) => {
+  const path = join(tempDir(t), 'large');
+  writeFileSync(path, '');
+  truncateSync(path, 8 * 1024 * 1024);
+  systemEnv.unlink(path);
+  t.notOk(existsSync(path));
+  while (isHeld(path)) await new Promise(setImmediate);
+  t.throws(() => systemEnv.unlink(path), { code: 'NOT_FOUND', syscall: 'unlink' });
+});
+
+/** Whether a descriptor of this process is of the file that had this name. */
+function isHeld(path: string): boolean {
+  const dir = '/proc/self/fd';
+  if (!existsSync(dir)) return false;
+  const targets = readdirSync(dir).map((fd) => {
+    try {
+      return readlinkSync(join(dir, fd));
+    } catch {
+      // Closed since, as the one of the listing itself is.
+      return '';
+    }
+  });
+  return targets.includes(`${path} (deleted)`);
+}
 
 t.test('a failed call throws a code, the path, the call, the errno and the cause', (t) => {
   const dir = tempDir(t);

@@ -184,10 +184,10 @@ t.test('what waits for a durable roll is not overwritten by other logs', async (
 t.test('listeners hear of visible offsets until they unsubscribe', async (t) => {
   const log = await openLog(t, tempDir(t));
   const seen: number[] = [];
-  const unsubscribe = log.subscribe(() => seen.push(log.highWatermark));
+  const subscription = log.subscribe(() => seen.push(log.highWatermark));
   await appended(log, batch(2));
   await appended(log, batch(1));
-  unsubscribe();
+  subscription.end();
   await appended(log, batch(1));
   t.same(seen, [2, 3]);
 });
