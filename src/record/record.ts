@@ -50,6 +50,13 @@ export interface RecordsContext {
   readonly isControl: boolean;
 }
 
+/** A records block, and the memory that it lies in: views are Buffers, whatever the block itself is. */
+interface BlockMemory {
+  readonly block: Uint8Array;
+  readonly buffer: ArrayBufferLike;
+  readonly start: number;
+}
+
 /** One record. Offset and timestamp are read, the rest stays bytes until asked for. */
 export class RecordView {
   readonly offset: Offset;
@@ -62,39 +69,39 @@ export class RecordView {
   /** In bytes, -1 for a null value. */
   readonly valueSize: number;
   readonly headerCount: number;
-  readonly #block: Uint8Array;
-  readonly #keyEnd: number;
-  readonly #valueEnd: number;
+  readonly #memory: BlockMemory;
+  readonly #keyStart: number;
+  readonly #valueStart: number;
   readonly #headers: number;
 
-  constructor(block: Uint8Array, fields: RecordFields, offset: Offset, isControl: boolean) {
+  constructor(memory: BlockMemory, fields: RecordFields, offset: Offset, isControl: boolean) {
     this.offset = offset;
     this.timestamp = fields.timestamp;
     this.isControl = isControl;
     this.keySize = fields.keySize;
     this.valueSize = fields.valueSize;
     this.headerCount = fields.headerCount;
-    this.#block = block;
-    this.#keyEnd = fields.keyEnd;
-    this.#valueEnd = fields.valueEnd;
+    this.#memory = memory;
+    this.#keyStart = memory.start + fields.keyEnd - fields.keySize;
+    this.#valueStart = memory.start + fields.valueEnd - fields.valueSize;
     this.#headers = fields.headers;
   }
 
   /** A view into the records block; null is not the same as empty. */
-  get key(): Uint8Array | null {
+  get key(): Buffer | null {
     if (this.keySize < 0) return null;
-    return this.#block.subarray(this.#keyEnd - this.keySize, this.#keyEnd);
+    return Buffer.from(this.#memory.buffer, this.#keyStart, this.keySize);
   }
 
   /** A view into the records block; null is a tombstone. */
-  get value(): Uint8Array | null {
+  get value(): Buffer | null {
     if (this.valueSize < 0) return null;
-    return this.#block.subarray(this.#valueEnd - this.valueSize, this.#valueEnd);
+    return Buffer.from(this.#memory.buffer, this.#valueStart, this.valueSize);
   }
 
   /** Decoded at each call; repeated keys and their order are kept. */
   get headers(): RecordHeader[] {
-    return decodeHeaders(this.#block, this.#headers, this.headerCount);
+    return decodeHeaders(this.#memory.block, this.#headers, this.headerCount);
   }
 }
 
@@ -103,6 +110,7 @@ const DONE: IteratorReturnResult<void> = { done: true, value: undefined };
 /** Steps through the records of one block. Several cursors may read one block. */
 export class RecordCursor implements Iterable<RecordView> {
   readonly #block: Uint8Array;
+  readonly #memory: BlockMemory;
   readonly #context: RecordsContext;
   #position = 0;
   #index = 0;
@@ -111,6 +119,7 @@ export class RecordCursor implements Iterable<RecordView> {
 
   constructor(block: Uint8Array, context: RecordsContext) {
     this.#block = block;
+    this.#memory = { block, buffer: block.buffer, start: block.byteOffset };
     this.#context = context;
   }
 
@@ -128,7 +137,7 @@ export class RecordCursor implements Iterable<RecordView> {
     if (!this.#parse()) return null;
     const { baseOffset, isControl } = this.#context;
     const offset = (baseOffset + fields.offsetDelta) as Offset;
-    return new RecordView(this.#block, fields, offset, isControl);
+    return new RecordView(this.#memory, fields, offset, isControl);
   }
 
   /** Checks the next record without making an object of it; false after the last. */
