@@ -35,6 +35,7 @@ export const suite: Suite = {
   question: 'How near is a fetch of 1 MiB to sendfile(2) in C, and how far from what Node does?',
   parameters: {
     mib: { default: '1024', doc: 'size of the log' },
+    passes: { default: '4', doc: 'times that a run fetches it; pipe once' },
     depth: { default: '4', doc: 'requests in flight' },
   },
   targets: [
@@ -73,6 +74,7 @@ export const suite: Suite = {
     const plain = await CServer.start('file_server', { file: segment });
     const pipe = await startPipe(segment);
     const depth = context.number('depth');
+    const passes = context.number('passes');
 
     const measured = (
       name: string,
@@ -97,12 +99,12 @@ export const suite: Suite = {
     const cases: Case[] = [];
     for (const kind of ['trunc', 'copy'] as const) {
       const baseline = `C sendfile, ${kind}`;
-      const words = { port: plain.port, requests, depth, kind };
+      const words = { port: plain.port, requests: passes * requests, depth, kind };
       const sizes = { max_bytes: size, file_bytes: requests * size };
       cases.push(
         measured(baseline, plain, segment, () => runC('fetch_client', { ...words, ...sizes })),
       );
-      const load = { requests, batchesEach: BATCHES_PER_FETCH, depth, kind };
+      const load = { requests: passes * requests, batchesEach: BATCHES_PER_FETCH, depth, kind };
       const brokers: [string, Millrace, string][] = [
         [`millrace, ${kind}`, ours, segment],
         [`millrace without the addon, ${kind}`, portable, copied],

@@ -19,7 +19,7 @@ export const suite: Suite = {
   name: 'small-fetch',
   title: 'Small fetches',
   question: 'What does a fetch of 4 KiB cost against a C loop without a protocol?',
-  parameters: { requests: { default: '60000', doc: 'requests a run' } },
+  parameters: { requests: { default: '200000', doc: 'requests a run' } },
   targets: [
     { id: 'F5', case: 'millrace, 16 x 1', atLeast: 0.8 },
     { id: 'F5 pipelined', case: 'millrace, 4 x 16', atLeast: 0.8 },
