@@ -19,8 +19,8 @@ type Command = typeof import('./command.js');
 
 const HASH_SIZE = 32;
 
-const { runCommand } = bundleIsFresh() ? loadBundle() : await import('./command.js');
-await runCommand();
+if (bundleIsFresh()) void loadBundle().runCommand();
+else void import('./command.js').then(({ runCommand }) => runCommand());
 
 function bundleIsFresh(): boolean {
   const bundle = modifiedMs('./bundle.cjs');
