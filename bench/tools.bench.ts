@@ -26,7 +26,7 @@ import { openLog } from '#src/storage/logs.js';
 
 const MIB = 2 ** 20;
 const GIB = 2 ** 30;
-const MAIN = join(import.meta.dirname, '../../dist/cli/main.js');
+const MAIN = join(import.meta.dirname, '../../dist/cli/main.cjs');
 /** Of one append: enough batches for a MiB. */
 const APPEND_BYTES = MIB;
 const RECORD_BYTES = 1000;

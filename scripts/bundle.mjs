@@ -1,13 +1,15 @@
 // Puts a program that loads many modules into one file: Node's loader needs longer for the two hundred
 // modules of a broker than the broker needs to start (docs/adr/0004-one-file-for-the-command.md).
 //
-//     dist/cli/bundle.cjs            the command; dist/cli/main.js runs it
+//     dist/cli/bundle.cjs            the command
+//     dist/cli/main.cjs              runs it: src/cli/main.ts as CommonJS, since Node's loader of ECMAScript
+//                                    modules takes 4 ms before it has loaded any
 //     dist/cli/bundle.cache          V8's code of what a broker runs when it starts (code-cache.mjs)
 //     dist/testing/worker-bundle.js  the thread of a test broker; dist/testing/worker-thread.js runs it
 //     dist/testing/testing.cjs       millrace/testing for those who require it: test runners that load
 //                                    modules in a way of their own cannot require ECMAScript modules
 //
-// The two programs are run if they are newer than the modules, else the modules.
+// The command and the thread are run if they are newer than the modules, else the modules.
 
 import { spawnSync } from 'node:child_process';
 import { existsSync, statSync, writeFileSync } from 'node:fs';
@@ -33,6 +35,10 @@ const common = {
   },
 };
 const bundles = [
+  {
+    ...{ entry: 'dist/cli/main.js', outfile: 'dist/cli/main.cjs', ...common },
+    external: ['./command.js'],
+  },
   { entry: 'dist/cli/command.js', outfile: 'dist/cli/bundle.cjs', ...common },
   { entry: 'dist/testing/worker-main.js', outfile: 'dist/testing/worker-bundle.js', ...program },
   { entry: 'dist/public/testing.js', outfile: 'dist/testing/testing.cjs', ...common },
@@ -52,6 +58,8 @@ for (const { entry, outfile, ...options } of bundles) {
     packages: 'bundle',
     external: ['snappy', 'lz4-napi', '@bokuweb/zstd-wasm', 're2js', '*/local-thread.js'],
     sourcemap: true,
+    // One byte a character: so main.ts reads it.
+    charset: 'ascii',
     legalComments: 'inline',
     logLevel: 'warning',
     ...options,

@@ -1,7 +1,8 @@
 #!/usr/bin/env node
 /**
  * The `millrace` command: runs the one file that the build has made of it (scripts/bundle.mjs), which
- * loads in half the time, or the modules where that file is missing or older than they are.
+ * loads in half the time, or the modules where that file is missing or older than they are. As a program it
+ * is dist/cli/main.cjs.
  *
  * The file is compiled with V8's code of an earlier start (scripts/code-cache.mjs), where the build left
  * it. It begins with the SHA-256 of the file that it was made from, because V8 itself compares nothing
@@ -34,7 +35,7 @@ function loadBundle(): Command {
   if (process.execArgv.includes('--enable-source-maps')) return require(filename) as Command;
   const source = readFileSync(filename);
   const cachedData = cachedDataOf(source);
-  const script = new Script(wrapBundle(source.toString()), {
+  const script = new Script(wrapBundle(source.toString('latin1')), {
     filename,
     importModuleDynamically: constants.USE_MAIN_CONTEXT_DEFAULT_LOADER,
     ...(cachedData === null ? {} : { cachedData }),

@@ -28,7 +28,7 @@ const MIB = 1 << 20;
 const BATCH_COUNT = 256;
 const READS = ['read', 'readv', 'pread64', 'preadv', 'preadv2'];
 const WRITES = ['write', 'writev', 'sendmsg', 'sendto'];
-const main = join(import.meta.dirname, '../../../dist/cli/main.js');
+const main = join(import.meta.dirname, '../../../dist/cli/main.cjs');
 
 const missing = native === null ? `no addon: ${nativeError?.message}` : straceMissing();
 const mayBeSkipped = native === null || process.env['CI'] !== 'true';

@@ -3,7 +3,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { join } from 'node:path';
 
-export const MAIN = join(import.meta.dirname, '../../../dist/cli/main.js');
+export const MAIN = join(import.meta.dirname, '../../../dist/cli/main.cjs');
 
 export interface Finished {
   readonly code: number | null;

@@ -2,7 +2,7 @@ import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { cpSync, mkdirSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
-import { dirname, join } from 'node:path';
+import { join } from 'node:path';
 import { Script } from 'node:vm';
 import t from 'tap';
 import { type BundleFunction, wrapBundle } from '#src/cli/bundle-code.js';
@@ -15,14 +15,12 @@ function copyOfCommand(t: Parameters<typeof tempDir>[0]): string {
   const dir = join(root, 'dist/cli');
   mkdirSync(dir, { recursive: true });
   writeFileSync(join(root, 'package.json'), '{ "type": "module" }');
-  for (const name of ['main.js', 'bundle-code.js']) {
-    cpSync(join(dirname(MAIN), name), join(dir, name));
-  }
+  cpSync(MAIN, join(dir, 'main.cjs'));
   return dir;
 }
 
 function outputOf(dir: string): string {
-  const { stdout, stderr } = spawnSync(process.execPath, [join(dir, 'main.js')], {
+  const { stdout, stderr } = spawnSync(process.execPath, [join(dir, 'main.cjs')], {
     encoding: 'utf8',
   });
   return stdout + stderr;

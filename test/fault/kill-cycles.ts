@@ -18,7 +18,7 @@ import { fetchRequest } from '../support/test-broker.js';
 import { encodeBatch, type Producer, readBatches } from './kill-batch.js';
 import { PartitionModel, type PendingBatch, Violation } from './kill-model.js';
 
-const MAIN = join(import.meta.dirname, '../../../dist/cli/main.js');
+const MAIN = join(import.meta.dirname, '../../../dist/cli/main.cjs');
 /** What idempotent producers have in flight. */
 const IN_FLIGHT_MAX = 5;
 const START_MS_MAX = 20_000;

@@ -13,7 +13,7 @@ import { offsetFetch } from '#src/protocol/messages/09-offset-fetch.js';
 import { RawClient } from '../support/raw-client.js';
 import { createTopic } from '../support/test-broker.js';
 
-const MAIN = join(import.meta.dirname, '../../../dist/cli/main.js');
+const MAIN = join(import.meta.dirname, '../../../dist/cli/main.cjs');
 const GROUPS = ['one', 'two', 'three'];
 const CYCLES = 5;
 

@@ -24,7 +24,7 @@ import {
   produceIn,
 } from '../support/transactions.js';
 
-const MAIN = join(import.meta.dirname, '../../../dist/cli/main.js');
+const MAIN = join(import.meta.dirname, '../../../dist/cli/main.cjs');
 const TOPIC = 'accounts';
 const PARTITIONS = [0, 1];
 const CONCURRENT_TRANSACTIONS = 51;

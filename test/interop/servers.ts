@@ -32,7 +32,7 @@ export async function startMillrace(
   overrides: readonly string[] = [],
 ): Promise<Server> {
   const start = async (listen: string): Promise<{ service: Service; bootstrap: string }> => {
-    const args = [join(rootDir, 'dist/cli/main.js'), 'broker'];
+    const args = [join(rootDir, 'dist/cli/main.cjs'), 'broker'];
     args.push('--listen', listen, '--data-dir', dataDir);
     for (const one of overrides) args.push('--override', one);
     const service = new Service(process.execPath, args, { cwd: rootDir });
