@@ -222,30 +222,42 @@ function openFile(path: string, flags: number): number {
   return fs.openSync(path, flags, 0o644);
 }
 
-/** With a file goes its page cache: 20 ms for 100 MiB, which are spent in the pool. */
-const LARGE_FILE_SIZE = 4 * 1024 * 1024;
-
+/**
+ * With a file go its blocks, which the file system may have the disk discard (a millisecond), and its page
+ * cache (20 ms for 100 MiB). That is spent in the pool: the file goes with its last descriptor, not its name.
+ */
 function unlinkFile(path: string): void {
   const stat = fs.lstatSync(path, { throwIfNoEntry: false });
-  const large = stat !== undefined && stat.isFile() && stat.size >= LARGE_FILE_SIZE;
-  const fd = large ? openToHold(path) : null;
+  const fd = stat?.isFile() && stat.size > 0 ? openToHold(path) : null;
   try {
     fs.unlinkSync(path);
   } finally {
-    // The file itself goes with its last descriptor.
     if (fd !== null && heldFds.push(fd) === 1) closeHeld(fd);
   }
 }
 
 /** One after the other: a topic that goes must not have all threads of the pool, and all cores. */
 const heldFds: number[] = [];
+let onHeldClosed: (() => void)[] = [];
 
 function closeHeld(fd: number): void {
   fs.close(fd, () => {
     heldFds.shift();
     const [next] = heldFds;
-    if (next !== undefined) closeHeld(next);
+    if (next !== undefined) {
+      closeHeld(next);
+      return;
+    }
+    const callbacks = onHeldClosed;
+    onHeldClosed = [];
+    for (const callback of callbacks) callback();
   });
+}
+
+/** Settles when no file that was unlinked in this thread has a descriptor any more. */
+export function unlinkedFilesGone(): Promise<void> {
+  if (heldFds.length === 0) return Promise.resolve();
+  return new Promise((resolve) => onHeldClosed.push(resolve));
 }
 
 /** Null: no descriptor to be had, and none is needed. */

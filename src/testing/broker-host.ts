@@ -18,6 +18,7 @@ import { Broker } from '../broker/broker.js';
 import type { BrokerConfigInput } from '../broker/config.js';
 import type { BrokerServices } from '../broker/handler.js';
 import { forgetLock } from '../file/dir-lock.js';
+import { unlinkedFilesGone } from '../file/env.js';
 import { consumeAll, type Waits, waitFor } from './conditions.js';
 import { checkSnapshot, clearDataDir, copyDataDir, markSnapshot } from './data-dir.js';
 import { durationMs } from './duration.js';
@@ -284,6 +285,7 @@ export class BrokerHost {
     return this.#life.run(async () => {
       await this.#stop();
       if (this.#clock instanceof VirtualClock) await this.#clock.pause();
+      await unlinkedFilesGone();
     });
   }
 

@@ -114,7 +114,7 @@ export function clearDataDir(dir: string): void {
     if (systemEnv.stat(path)?.directory === true) {
       if (parsePartitionDir(name) !== null || isDeletedDir(name)) removeTree(path);
     } else if (name !== SNAPSHOT_FILE && name !== '.lock') {
-      systemEnv.unlink(path);
+      removeTree(path);
     }
   }
 }
