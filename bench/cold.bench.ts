@@ -60,7 +60,8 @@ export const suite: Suite = {
           ...{ name: 'cold reader', ...shape, baseline: 'quiet' },
           run() {
             evict(logFiles(dataDir).filter((path) => path.includes('cold-0')));
-            const load = { requests, batchesEach: BATCHES_PER_FETCH, depth: 2 };
+            const recordsMin = batch.bytes.length;
+            const load = { requests, batchesEach: BATCHES_PER_FETCH, depth: 2, recordsMin };
             return tail.measure(0, () => fetchLog(broker.port, cold, load));
           },
         },

@@ -91,6 +91,8 @@ export interface FetchLoad {
   readonly kind?: 'copy' | 'trunc';
   /** Of the log's partitions, all if not said. */
   readonly partitions?: number;
+  /** Least bytes of an answer, all that were asked for if not said: at the end of a segment it is cut short. */
+  readonly recordsMin?: number;
 }
 
 /** Fetches `batchesEach` batches a request, through the partitions and round again. */
@@ -103,6 +105,6 @@ export function fetchLog(port: number, log: FilledLog, load: FetchLoad): Promise
     partitions: load.partitions ?? log.partitions,
     offset_step: load.batchesEach * log.batch.records,
     offset_end: turns * load.batchesEach * log.batch.records,
-    ...{ max_bytes: size, records_min: size },
+    ...{ max_bytes: size, records_min: load.recordsMin ?? size },
   });
 }
