@@ -171,8 +171,8 @@ export class FetchAttempt {
     let rest = this.#options.maxBytes;
     let found = false;
     try {
-      const { isolation } = this.#options;
-      const { partitions } = this.#options.plan;
+      const { isolation, plan } = this.#options;
+      const { partitions } = plan;
       for (let i = 0; i < partitions.length; i++) {
         const partition = partitions[i] as FetchPartition;
         const log = this.#find(partition);

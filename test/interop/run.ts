@@ -335,7 +335,9 @@ async function timed(
   try {
     const answer = await run();
     if (typeof answer === 'string' && answer !== '') said = `: ${answer}`;
-    result = { kind: 'pass', seconds: secondsSince(start), notes: options.notes ?? [] };
+    const notes = options.notes ?? [];
+    const all = said === '' || options.alone ? notes : [...notes, said.slice(2)];
+    result = { kind: 'pass', seconds: secondsSince(start), notes: all };
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error);
     result = { kind: 'fail', reason };

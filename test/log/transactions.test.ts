@@ -146,6 +146,24 @@ t.test('committed reads end at the last stable offset and tell what was aborted'
   t.match(log.read(9, COMMITTED), { ok: true, slice: null, abortedTransactions: [] });
 });
 
+t.test(
+  'a log says that it ends at an offset where a read finds nothing and no error',
+  async (t) => {
+    const log = await openLog(t, tempDir(t));
+    await fill(log);
+    await log.deleteRecordsBefore(2);
+    t.ok(log.lastStableOffset < log.highWatermark, 'a transaction is open');
+    for (const isolation of ['read_committed', 'read_uncommitted'] as const) {
+      for (let at = 0; at <= log.logEndOffset + 1; at++) {
+        const read = log.read(at, { ...COMMITTED, isolation });
+        const isNothing = read.ok && read.slice === null;
+        if (read.ok) read.slice?.release();
+        t.equal(log.endsAt(at, isolation), isNothing, `${isolation} at ${at}`);
+      }
+    }
+  },
+);
+
 t.test('an open transaction, its index and its end survive a crash and a stop', async (t) => {
   const dir = tempDir(t);
   const log = await openLog(t, dir);
