@@ -18,6 +18,7 @@
 #include "pool_job.h"
 #include "socket_handle.h"
 #include "socket_io.h"
+#include "sync_job.h"
 #include "walk_batches.h"
 
 #ifdef MILLRACE_CANARY
@@ -121,6 +122,7 @@ Napi::Object Init(Napi::Env env, Napi::Object exports) {
   exports.Set("constants", Constants(env));
   ExportBatchFunctions(env, exports);
   ExportCheckFunctions(env, exports);
+  ExportSyncFunctions(env, exports);
   ExportFileFunctions(env, exports);
   ExportMapFunctions(env, exports);
   ExportPageCacheFunctions(env, exports);

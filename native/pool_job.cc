@@ -71,18 +71,6 @@ inline constexpr int kPopulateRead = 22;
 static_assert(MADV_POPULATE_READ == kPopulateRead);
 #endif
 
-class SyncJob final : public PoolJob {
- public:
-  explicit SyncJob(OwnedDescriptor fd) : PoolJob(std::move(fd)) {}
-
- protected:
-  // A write-back error is reported per open file description, which the duplicate shares: it comes
-  // out here, once.
-  int64_t Run(int fd) override {
-    return Retry([&] { return ::fdatasync(fd); });
-  }
-};
-
 class PrefetchJob final : public PoolJob {
  public:
   PrefetchJob(OwnedDescriptor fd, int64_t position, size_t length)
@@ -132,19 +120,6 @@ class PrefetchJob final : public PoolJob {
   size_t length_;
 };
 
-// fdatasync(fd, callback)
-Napi::Value DataSync(const Napi::CallbackInfo& info) {
-  Args args(info);
-  const int fd = args.Descriptor(0);
-  const Napi::Function callback = args.Callback(1);
-  if (!args.ok()) return args.Failure();
-  int error = 0;
-  OwnedDescriptor duplicate = OwnedDescriptor::Duplicate(fd, &error);
-  if (error < 0) return Answer(info, error);
-  auto job = std::make_unique<SyncJob>(std::move(duplicate));
-  return Answer(info, PoolJob::Queue(info.Env(), std::move(job), callback, "millrace.fdatasync"));
-}
-
 // prefetch(fd, position, length, callback)
 Napi::Value Prefetch(const Napi::CallbackInfo& info) {
   Args args(info);
@@ -164,7 +139,6 @@ Napi::Value Prefetch(const Napi::CallbackInfo& info) {
 }  // namespace
 
 void ExportPoolFunctions(Napi::Env env, Napi::Object exports) {
-  exports.Set("fdatasync", Napi::Function::New<DataSync>(env, "fdatasync"));
   exports.Set("prefetch", Napi::Function::New<Prefetch>(env, "prefetch"));
 }
 

@@ -16,6 +16,7 @@ import { MillraceError } from '../base/errors.js';
 import { native } from '../native/binding.js';
 import { type DirLock, lockDir } from './dir-lock.js';
 import { ioErrorFrom, ioErrorFromResult } from './io-error.js';
+import { type Overwritten, type SyncGroup, syncGroupOf } from './sync-together.js';
 
 /**
  * - `read`: must exist, read only
@@ -67,8 +68,11 @@ export interface EnvFile {
    * the file system or platform cannot: an optimisation, never an error.
    */
   allocate(position: number, length: number): boolean;
-  /** fdatasync in the thread pool. An error means that the file's bytes are in doubt for good. */
-  datasync(): Promise<void>;
+  /**
+   * fdatasync in the thread pool. An error means that the file's bytes are in doubt for good. With
+   * `overwritten`: nothing else changed since an earlier sync, so the file may share one with others.
+   */
+  datasync(overwritten?: Overwritten): Promise<void>;
   datasyncSync(): void;
   /** Idempotent. A sync under way keeps the descriptor until it is done. */
   close(): void;
@@ -301,6 +305,8 @@ class SystemFile implements EnvFile {
   #open = true;
   /** Calls in the pool that use our descriptor: it must not be closed, its number reused. */
   #poolCount = 0;
+  /** Not asked yet: undefined. */
+  #syncGroup: SyncGroup | null | undefined;
 
   constructor(path: string, flags: number) {
     this.path = path;
@@ -453,7 +459,7 @@ class SystemFile implements EnvFile {
     return native.fallocate(this.fd, FALLOC_FL_KEEP_SIZE, position, length) >= 0;
   }
 
-  datasync(): Promise<void> {
+  datasync(overwritten?: Overwritten): Promise<void> {
     assert(this.#open, 'sync of a closed file');
     return new Promise((resolve, reject) => {
       this.#poolCount++;
@@ -471,6 +477,13 @@ class SystemFile implements EnvFile {
       const answer = (result: number): void => {
         done(result < 0 ? ioErrorFromResult('fdatasync', this.path, result) : null);
       };
+      if (overwritten !== undefined) {
+        if (this.#syncGroup === undefined) this.#syncGroup = syncGroupOf(this.fd);
+        if (this.#syncGroup !== null) {
+          this.#syncGroup.add({ fd: this.fd, ...overwritten, done: answer });
+          return;
+        }
+      }
       const queued = native.fdatasync(this.fd, answer);
       if (queued < 0) answer(queued);
     });

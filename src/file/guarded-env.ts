@@ -19,6 +19,7 @@ import {
   writeFileAtomicSync,
 } from './env.js';
 import { IoError } from './io-error.js';
+import type { Overwritten } from './sync-together.js';
 
 export interface EnvGuard {
   /** Why nothing is written any more; null while all is well. */
@@ -141,8 +142,8 @@ class GuardedFile implements EnvFile {
     return this.#guard.failure === null && this.#file.allocate(position, length);
   }
 
-  datasync(): Promise<void> {
-    return this.#sync(this.path, () => this.#file.datasync());
+  datasync(overwritten?: Overwritten): Promise<void> {
+    return this.#sync(this.path, () => this.#file.datasync(overwritten));
   }
 
   datasyncSync(): void {

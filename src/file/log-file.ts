@@ -18,7 +18,8 @@
  * Blocks are reserved with fallocate(KEEP_SIZE), which changes no size. Zeros are written ahead of small
  * appends that are synced one by one: the next ones overwrite them, and a sync that has no size and no
  * block to record is one write of the disk instead of three (docs/adr/0005). After a crash, zeros behind
- * the last batch are cut like a torn tail that never began.
+ * the last batch are cut like a torn tail that never began. What overwrites zeros that were synced, and
+ * nothing else since, may share its sync with other files (docs/adr/0007).
  */
 
 import { assert } from '../base/assert.js';
@@ -56,6 +57,10 @@ export class LogFile {
   #zerosMax = 0;
   /** Appended since the last sync began. */
   #unsyncedSize = 0;
+  /** Up to here the disk has the file's blocks and its size, zeros or not; -1: nobody knows. */
+  #settledEnd = -1;
+  /** Counts cuts: a sync that began before one says nothing of the file's size. */
+  #cutsCount = 0;
   /** Syncs in a row with little to sync; below 0: not to be counted yet. */
   #smallSyncsCount = 0;
   #poison: MillraceError | null = null;
@@ -141,6 +146,7 @@ export class LogFile {
   /** The file was cut at `position` by way of another LogFile: slices of this one fall short too. */
   noteCut(position: number): void {
     this.#shared.cut(position);
+    this.#unsettle();
   }
 
   /** Cuts the tail off. Slices of what is cut fall short. Not synced. */
@@ -197,9 +203,15 @@ export class LogFile {
   async #sync(): Promise<void> {
     if (!this.#open) throw new MillraceError(`${this.path} was closed`, { code: 'CLOSED' });
     if (this.#poison !== null) throw this.#poisoned();
+    const length = this.#unsyncedSize;
+    const zerosEnd = this.#zerosEnd;
+    const cutsCount = this.#cutsCount;
+    const isOverwritten = length > 0 && this.#size <= this.#settledEnd;
+    const position = this.#size - length;
     this.#noteSync();
     try {
-      await this.#shared.file.datasync();
+      await this.#shared.file.datasync(isOverwritten ? { position, length } : undefined);
+      if (!isOverwritten && cutsCount === this.#cutsCount) this.#settledEnd = zerosEnd;
     } catch (error) {
       this.#poison ??= poisonFrom(error);
       throw error;
@@ -270,8 +282,14 @@ export class LogFile {
     }
   }
 
+  #unsettle(): void {
+    this.#cutsCount++;
+    this.#settledEnd = -1;
+  }
+
   /** Nothing is in the file beyond `size`. */
   #cut(size: number): void {
+    this.#unsettle();
     this.#shared.file.truncate(size);
     this.#reservedEnd = size;
     this.#zerosEnd = size;

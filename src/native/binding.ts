@@ -209,6 +209,16 @@ export interface Native {
   /** Answers 0 when queued (then `callback` comes once), or -errno and `callback` never comes. */
   fdatasync(fd: number, callback: ResultCallback): number;
   /**
+   * fdatasync of several files of one file system at the price of one. `files` has [descriptor, position,
+   * length] of each, at most 1,024; of each the range is made durable, and that only where its blocks and
+   * the file's size are on the disk already (sync_file_range(2), then one fdatasync). The callback's
+   * `results` has 0 or -errno for each. Answers as fdatasync.
+   */
+  syncTogether(
+    files: Float64Array,
+    callback: (result: number, results: Int32Array) => void,
+  ): number;
+  /**
    * Reads the range into the page cache from the libuv pool; the callback's result is the number of
    * bytes that are there. At most 64 MiB a call (-EINVAL). Answers as fdatasync.
    */

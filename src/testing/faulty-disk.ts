@@ -56,7 +56,7 @@ export function faultyDisk({ env: inner, clock, decide }: FaultyDiskOptions): En
       truncate: (size) => file.truncate(size),
       size: () => file.size(),
       allocate: (position, length) => file.allocate(position, length),
-      datasync: () => runLater('fdatasync', path, () => file.datasync()),
+      datasync: (overwritten) => runLater('fdatasync', path, () => file.datasync(overwritten)),
       datasyncSync: () => run('sync', 'fdatasync', path, () => file.datasyncSync()),
       close: () => file.close(),
     };

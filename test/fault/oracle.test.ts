@@ -48,6 +48,19 @@ t.test('a data file that is not synced before the answer is seen', async (t) => 
   t.ok((await violationsWith('roll', wrap)) > 0, 'also where only a flush promises it');
 });
 
+t.test(
+  'a sync that says "overwritten" of a file that grew, or of too few bytes, is seen',
+  async (t) => {
+    const all = { position: 0, length: Number.MAX_SAFE_INTEGER };
+    const grew = withFiles(/\.log$/, (file) => ({ datasync: () => file.datasync(all) }));
+    t.ok((await violationsWith('append, durable', grew)) > 0);
+    const tooFew = withFiles(/\.log$/, (file) => ({
+      datasync: (range) => file.datasync(range && { ...range, length: range.length - 1 }),
+    }));
+    t.ok((await violationsWith('append, durable', tooFew)) > 0);
+  },
+);
+
 t.test('a directory that is not synced is seen', async (t) => {
   const wrap = (env: Env): Env => ({ ...env, syncDir: () => Promise.resolve() });
   t.ok((await violationsWith('roll, durable', wrap)) > 0);
@@ -128,7 +141,7 @@ function plainFile(file: EnvFile): EnvFile {
     truncate: (size) => file.truncate(size),
     size: () => file.size(),
     allocate: (position, length) => file.allocate(position, length),
-    datasync: () => file.datasync(),
+    datasync: (overwritten) => file.datasync(overwritten),
     datasyncSync: () => file.datasyncSync(),
     close: () => file.close(),
   };

@@ -12,6 +12,7 @@ import {
   writeFileAtomicSync,
 } from '#src/file/env.js';
 import { IoError } from '#src/file/io-error.js';
+import type { Overwritten } from '#src/file/sync-together.js';
 
 export interface Fault {
   /** E.g. 'pwritev', 'truncate', 'datasync', 'rename', 'open'. */
@@ -169,9 +170,9 @@ class FaultyFile implements EnvFile {
     return this.#file.allocate(position, length);
   }
 
-  async datasync(): Promise<void> {
+  async datasync(overwritten?: Overwritten): Promise<void> {
     this.#env.check('datasync', this.path);
-    await this.#file.datasync();
+    await this.#file.datasync(overwritten);
   }
 
   datasyncSync(): void {

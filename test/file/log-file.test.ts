@@ -1,8 +1,9 @@
 import { readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
-import { systemEnv } from '#src/file/env.js';
+import { type Env, systemEnv } from '#src/file/env.js';
 import { LogFile } from '#src/file/log-file.js';
+import type { Overwritten } from '#src/file/sync-together.js';
 import { native } from '#src/native/binding.js';
 import { FaultyEnv } from './faulty-env.js';
 import { tempDir } from './temp-dir.js';
@@ -235,6 +236,62 @@ t.test(
     await t.rejects(log.datasync(), { code: 'IO_ERROR' });
   },
 );
+
+t.test('a sync says what was overwritten, if nothing else of the file changed', async (t) => {
+  const path = join(tempDir(t), 'log');
+  const ranges: (Overwritten | undefined)[] = [];
+  const env: Env = {
+    ...systemEnv,
+    open: (name, mode) => {
+      const file = systemEnv.open(name, mode);
+      const datasync = file.datasync.bind(file);
+      file.datasync = (overwritten) => {
+        ranges.push(overwritten);
+        return datasync(overwritten);
+      };
+      return file;
+    },
+  };
+  const log = LogFile.open(env, path, 'create-new');
+  t.teardown(() => log.close());
+  log.writeZerosUpTo(1e6);
+  const synced = async (...sizes: number[]): Promise<Overwritten | undefined> => {
+    for (const size of sizes) log.append([Buffer.alloc(size, 1)], size);
+    await log.datasync();
+    return ranges.pop();
+  };
+  t.equal(await synced(100), undefined);
+  t.equal(await synced(100), undefined);
+  t.equal(await synced(100), undefined, 'the zeros are not durable yet');
+  t.same(await synced(100), { position: 300, length: 100 });
+  t.same(await synced(50, 70), { position: 400, length: 120 });
+  t.equal(await synced(), undefined, 'nothing was appended: whoever asks wants all of it');
+  t.equal(await synced(8000), undefined, 'beyond the zeros');
+  t.same(await synced(100), { position: 8520, length: 100 });
+  log.datasyncSync();
+  t.same(await synced(100), { position: 8620, length: 100 });
+  log.append([Buffer.alloc(10)], 10);
+  const first = log.datasync();
+  log.append([Buffer.alloc(20)], 20);
+  await Promise.all([first, log.datasync()]);
+  t.same(ranges.splice(0), [
+    { position: 8720, length: 10 },
+    { position: 8730, length: 20 },
+  ]);
+  log.truncate(8000);
+  t.equal(await synced(100), undefined, 'a cut is of the size');
+  log.append([Buffer.alloc(10)], 10);
+  const whole = log.datasync();
+  log.truncate(8000);
+  await whole;
+  ranges.length = 0;
+  t.equal(await synced(10), undefined, 'a sync that began before a cut settles nothing');
+  log.noteCut(4000);
+  t.equal(await synced(10), undefined, 'nor does one of another LogFile');
+  log.append([Buffer.alloc(10)], 10);
+  log.truncate(0);
+  t.equal(await synced(), undefined, 'nor is an empty file overwritten');
+});
 
 t.test('zeros that cannot be given back are an error of the disk', async (t) => {
   const env = new FaultyEnv();

@@ -223,9 +223,9 @@ export class WatchedEnv {
       truncate: (size) => file.truncate(size),
       size: () => file.size(),
       allocate: (position, length) => file.allocate(position, length),
-      async datasync() {
+      async datasync(overwritten) {
         await note('datasync');
-        await file.datasync();
+        await file.datasync(overwritten);
       },
       datasyncSync() {
         void note('datasync');

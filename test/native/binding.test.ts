@@ -84,6 +84,7 @@ t.test(
       ['pwritev', [-1, [bytes], 0]],
       ['preadv', [-1, [bytes], 0]],
       ['fdatasync', [-1, callback]],
+      ['syncTogether', [new Float64Array([2 ** 31 - 1, 0, 1]), callback]],
       ['prefetch', [-1, 0, 1, callback]],
       ['residentBytes', [-1, 0, 1]],
       ['fallocate', [-1, 0, 0, 1]],
@@ -115,6 +116,21 @@ t.test(
     }
     t.throws(() => call['pwritev']?.(-1, [bytes, 'x'], 0), TypeError, 'inside a list');
     t.throws(() => call['pwritev']?.(-1, [new Float64Array(1)], 0), TypeError, 'other elements');
+    const { NaN: nan } = Number;
+    for (const list of [
+      [],
+      [0, 0],
+      [0, 0, -1],
+      [nan, 0, 1],
+      [0, 0.5, 1],
+      [0, 0, 2 ** 53],
+      [2 ** 31, 0, 1],
+    ]) {
+      const result = native.syncTogether(new Float64Array(list), callback);
+      t.equal(result, -EINVAL, `files to sync: ${list.join(', ')}`);
+    }
+    const many = new Float64Array(3 * 1025);
+    t.equal(native.syncTogether(many, callback), -EINVAL, 'more files than one call takes');
     t.equal(call['flock']?.(0, addon().constants.LOCK_EX), -EINVAL, 'a lock that would wait');
   },
 );

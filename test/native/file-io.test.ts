@@ -99,6 +99,10 @@ t.test('a bad descriptor answers -EBADF everywhere', needsNative, async (t) => {
     ['close', addon().close(-1)],
     ['shutdown', addon().shutdown(-1, 2)],
     ['fdatasync', addon().fdatasync(-1, () => t.fail('called back'))],
+    [
+      'syncTogether',
+      addon().syncTogether(new Float64Array([9999, 0, 1]), () => t.fail('called back')),
+    ],
     ['prefetch', addon().prefetch(-1, 0, 1, () => t.fail('called back'))],
     ['residentBytes', addon().residentBytes(-1, 0, 1)],
   ];
@@ -175,6 +179,41 @@ t.test('fdatasync owns its descriptor: the caller may close at once', needsNativ
   );
   t.same(new Set(results), new Set([0]));
   t.equal(openDescriptors(), before);
+});
+
+t.test('syncTogether answers for each file, and owns its descriptors', needsNative, async (t) => {
+  const paths = [1, 2, 3].map(() => temporaryFile(t, unpooled('abc')).path);
+  const before = openDescriptors();
+  const device = openSync('/dev/null', 'r');
+  const fds = paths.map((path) => openSync(path, 'r+'));
+  const files = [fds[0], device, fds[1], fds[2]].flatMap((fd) => [fd as number, 0, 3]);
+  const results = await new Promise<Int32Array>((resolve, reject) => {
+    const queued = addon().syncTogether(new Float64Array(files), (result, each) => {
+      if (result === 0) resolve(each);
+      else reject(new Error(`result ${result}`));
+    });
+    t.equal(queued, 0);
+    for (const fd of [...fds, device]) closeSync(fd);
+  });
+  const [first, ofDevice, ...others] = results;
+  t.same([first, ...others], [0, 0, 0]);
+  t.ok((ofDevice as number) < 0, `not a file: ${ofDevice}`);
+  t.equal(openDescriptors(), before);
+});
+
+t.test('a disk that cannot be flushed is an error of every file', needsNative, async (t) => {
+  const { path } = temporaryFile(t, unpooled('abc'));
+  const fd = openSync(path, 'r+');
+  const device = openSync('/dev/null', 'r');
+  // The last one is what the fdatasync is made of; a device takes none.
+  const files = new Float64Array([fd, 0, 3, device, 0, 3]);
+  const results = await new Promise<Int32Array>((resolve) =>
+    addon().syncTogether(files, (_, each) => resolve(each)),
+  );
+  t.equal(results[0], errno('EINVAL'));
+  t.ok((results[1] as number) < 0);
+  closeSync(fd);
+  closeSync(device);
 });
 
 t.test('fdatasync of what cannot be synced answers so in the callback', needsNative, async (t) => {

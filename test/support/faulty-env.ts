@@ -156,7 +156,8 @@ export class FaultyEnv {
       truncate: (size) => this.#run('ftruncate', path, () => file.truncate(size)),
       size: () => this.#run('fstat', path, () => file.size()),
       allocate: (position, length) => file.allocate(position, length),
-      datasync: () => this.#runAsync('fdatasync', path, () => file.datasync()),
+      datasync: (overwritten) =>
+        this.#runAsync('fdatasync', path, () => file.datasync(overwritten)),
       datasyncSync: () => this.#run('fdatasync', path, () => file.datasyncSync()),
       // Its errors are ignored by the system too.
       close: () => file.close(),

@@ -26,6 +26,7 @@ import {
   writeFileAtomicSync,
 } from '#src/file/env.js';
 import { IoError } from '#src/file/io-error.js';
+import type { Overwritten } from '#src/file/sync-together.js';
 import { CrashPoint, type LateChange } from './crash-states.js';
 import { type DiskChange, type DiskImage, emptyImage, ImageBuilder, ROOT } from './disk-image.js';
 
@@ -62,6 +63,9 @@ class Change {
 class LiveFile {
   size: number;
   modifiedMs: number;
+  /** The size that the disk has for certain, with its blocks. */
+  settledSize = 0;
+  cutsCount = 0;
   #bytes: Uint8Array;
   #owned = false;
 
@@ -87,6 +91,8 @@ class LiveFile {
     // What comes back when the file grows again is zeros.
     if (size < this.size) this.#bytes.fill(0, size, this.size);
     this.size = size;
+    this.settledSize = Math.min(this.settledSize, size);
+    this.cutsCount++;
   }
 
   #own(capacity: number): void {
@@ -242,16 +248,37 @@ export class SimulatedDisk {
     this.#note({ kind: 'truncate', node, size });
   }
 
-  /** Makes durable what was changed before the call. */
-  async sync(node: number): Promise<void> {
-    const covered = this.#pending.get(node)?.slice() ?? [];
+  /**
+   * Makes durable what was changed before the call; with `overwritten` the writes to that range alone, and
+   * of them what is within the size that a whole sync made durable.
+   */
+  async sync(node: number, overwritten?: Overwritten): Promise<void> {
+    const pending = this.#pending.get(node)?.slice() ?? [];
+    const covered = overwritten === undefined ? pending : this.#inPlace(node, pending, overwritten);
+    const file = this.#files.get(node);
+    const { size = 0, cutsCount = 0 } = file ?? {};
     const turns = this.#random.below(3);
     for (let turn = 0; turn < turns; turn++) await new Promise(setImmediate);
+    if (file !== undefined && overwritten === undefined && cutsCount === file.cutsCount) {
+      file.settledSize = size;
+    }
     this.#synced(node, covered);
   }
 
   syncNow(node: number): void {
+    const file = this.#files.get(node);
+    if (file !== undefined) file.settledSize = file.size;
     this.#synced(node, this.#pending.get(node)?.slice() ?? []);
+  }
+
+  #inPlace(node: number, pending: readonly Change[], { position, length }: Overwritten): Change[] {
+    const end = Math.min(position + length, this.fileOf(node).settledSize);
+    return pending.filter(
+      ({ change }) =>
+        change.kind === 'write' &&
+        change.position >= position &&
+        change.position + change.bytes.length <= end,
+    );
   }
 
   mkdir(path: string): void {
@@ -425,9 +452,9 @@ class DiskProcess {
   }
 
   /** What a dying process began to sync still comes through, but it does not learn of that. */
-  async sync(node: number, path: string): Promise<void> {
+  async sync(node: number, path: string, overwritten?: Overwritten): Promise<void> {
     this.check('fdatasync', path);
-    await this.#disk.sync(node);
+    await this.#disk.sync(node, overwritten);
     this.check('fdatasync', path);
   }
 }
@@ -480,9 +507,9 @@ class DiskFile implements EnvFile {
     return false;
   }
 
-  async datasync(): Promise<void> {
+  async datasync(overwritten?: Overwritten): Promise<void> {
     this.#check('fdatasync');
-    await this.#process.sync(this.#node, this.path);
+    await this.#process.sync(this.#node, this.path, overwritten);
   }
 
   datasyncSync(): void {
