@@ -1,6 +1,7 @@
 /** Syncs of several files at the price of one: who may share, and that each is answered. */
 
-import { statSync } from 'node:fs';
+import { spawnSync } from 'node:child_process';
+import { statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
 import { systemEnv } from '#src/file/env.js';
@@ -44,6 +45,21 @@ t.test('every file is answered, also one that is closed meanwhile', async (t) =>
     if (round === 2) for (const file of files) file.close();
     t.equal((await Promise.all(syncs)).length, files.length);
   }
+});
+
+t.test('an error is of the file that has it', async (t) => {
+  const dir = tempDir(t);
+  const paths = ['a', 'fifo', 'b'].map((name) => join(dir, name));
+  for (const [i, path] of paths.entries()) {
+    if (i === 1) t.equal(spawnSync('mkfifo', [path]).status, 0);
+    else writeFileSync(path, 'abc');
+  }
+  const files = paths.map((path) => systemEnv.open(path, 'update'));
+  const range = { position: 0, length: 3 };
+  const results = await Promise.allSettled(files.map((file) => file.datasync(range)));
+  const states = results.map(({ status }) => status);
+  t.same(states, ['fulfilled', 'rejected', 'fulfilled']);
+  for (const file of files) file.close();
 });
 
 t.test('files of one file system share', (t) => {

@@ -279,9 +279,37 @@ export const mutants = [
   {
     name: 'sync error retried',
     file: 'src/file/log-file.ts',
-    search: 'await this.#shared.file.datasync();',
+    search: 'await this.#shared.file.datasync(isOverwritten ? { position, length } : undefined);',
     replace: 'await this.#shared.file.datasync().catch(() => this.#shared.file.datasync());',
     tests: [logFile, partitionLog],
+  },
+  {
+    name: 'sync of a file that grew shared',
+    file: 'src/file/log-file.ts',
+    search: 'length > 0 && this.#size <= this.#settledEnd',
+    replace: 'length > 0',
+    tests: [logFile],
+  },
+  {
+    name: 'sync of a file that was cut shared',
+    file: 'src/file/log-file.ts',
+    search: 'this.#settledEnd = -1;\n  }',
+    replace: '}',
+    tests: [logFile],
+  },
+  {
+    name: 'sync that began before a cut believed',
+    file: 'src/file/log-file.ts',
+    search: 'if (!isOverwritten && cutsCount === this.#cutsCount)',
+    replace: 'if (!isOverwritten)',
+    tests: [logFile],
+  },
+  {
+    name: 'results of shared syncs mixed up',
+    file: 'src/file/sync-together.ts',
+    search: 'done(results?.[index] ?? result)',
+    replace: 'done(results?.[0] ?? index)',
+    tests: ['test/file/sync-together.test.ts'],
   },
   {
     name: 'short write ignored',
