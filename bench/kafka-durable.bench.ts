@@ -40,7 +40,7 @@ export const suite: Suite = {
       for (const shape of SHAPES) await run(opened, broker, shape, seconds);
     });
     const cases = SHAPES.flatMap((shape) =>
-      fleet.brokers.map(
+      fleet.cases(
         (broker): Case => ({
           name: `${broker.name} ${nameOf(shape)}`,
           unit: 'requests/s',

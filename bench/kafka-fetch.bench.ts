@@ -49,7 +49,7 @@ export const suite: Suite = {
         await run(broker, topics.get(broker) as string, client, records);
     });
     const cases = clients.flatMap((client) =>
-      fleet.brokers.map((broker): Case => {
+      fleet.cases((broker): Case => {
         const baseline = broker.name === 'kafka' ? {} : { baseline: `kafka ${client}` };
         return {
           name: `${broker.name} ${client}`,

@@ -67,7 +67,7 @@ export const suite: Suite = {
 function casesOf(context: BenchContext, fleet: Fleet, top: number): Case[] {
   const seconds = context.number('seconds');
   const cases = SHARES.flatMap((share) =>
-    fleet.brokers.map(
+    fleet.cases(
       (broker): Case => ({
         name: `${broker.name} at ${share} %`,
         unit: 'us, median',
@@ -80,7 +80,7 @@ function casesOf(context: BenchContext, fleet: Fleet, top: number): Case[] {
   const reason = missing('kafka');
   if (reason !== null) return cases;
   return cases.concat(
-    fleet.brokers.map(
+    fleet.cases(
       (broker): Case => ({
         name: `${broker.name} EndToEndLatency`,
         unit: 'ms, median',
@@ -120,6 +120,7 @@ async function run(
 async function topLoad(context: BenchContext, fleet: Fleet): Promise<number> {
   const kafka = fleet.brokers.find(({ name }) => name === 'kafka') ?? fleet.brokers[0];
   if (kafka === undefined) throw new Error('no broker to search the top load of');
+  await fleet.only(kafka);
   const topic = await fleet.freshTopic(kafka, PARTITIONS);
   const closed = await load(kafka, 'produce', topic, {
     ...{ ...BATCH, partitions: PARTITIONS, connections: CONNECTIONS * 4, depth: 2 },

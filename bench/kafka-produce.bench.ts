@@ -49,7 +49,7 @@ export const suite: Suite = {
         if (shape.partitions === 1) await run(context, opened, broker, shape);
     });
     const cases = shapes.flatMap((shape) =>
-      fleet.brokers.map((broker) => caseOf(context, fleet, broker, shape)),
+      fleet.cases((broker) => caseOf(context, fleet, broker, shape)),
     );
     return { cases, close: () => fleet.close() };
   },

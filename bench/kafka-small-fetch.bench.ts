@@ -60,7 +60,7 @@ export const suite: Suite = {
     });
     const cases = SHAPES.flatMap((shape) => {
       const name = `${shape.connections}x${shape.depth}`;
-      return fleet.brokers.map(
+      return fleet.cases(
         (broker): Case => ({
           name: `${broker.name} ${name}`,
           unit: 'requests/CPU s',

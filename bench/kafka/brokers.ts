@@ -7,7 +7,8 @@
  *     kfake         franz-go's in-memory Kafka: keeps nothing, so a floor for protocol work, not a log
  *     mock          librdkafka's mock cluster, likewise
  *
- * All keep their defaults but for what one node needs (replication factors of internal topics).
+ * All keep their defaults but for what one node needs (replication factors of internal topics) and for a
+ * session that survives being suspended.
  */
 
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
@@ -37,6 +38,8 @@ const JVM_TUNED = [
   ...['-XX:+ExplicitGCInvokesConcurrent', '-Djava.awt.headless=true'],
 ];
 
+const SETTLE_MS = 300;
+
 export interface Broker {
   readonly name: BrokerName;
   readonly pid: number;
@@ -50,6 +53,11 @@ export interface Broker {
   deleteTopic(topic: string): Promise<void>;
   /** Puts the files of a topic into the page cache, from which the system takes them as it likes. */
   warmFiles(topic: string): void;
+  /** It gets no CPU until `resume`: SIGSTOP. Idempotent, as is `resume`. */
+  suspend(): void;
+  /** Settles when it answers again. */
+  resume(): Promise<void>;
+  /** Also of one that is suspended. */
   stop(): Promise<void>;
 }
 
@@ -99,6 +107,8 @@ export async function prepareKafka(
     'transaction.state.log.min.isr=1',
     'share.coordinator.state.topic.replication.factor=1',
     'share.coordinator.state.topic.min.isr=1',
+    // A broker that is suspended while another is measured is not to be fenced.
+    'broker.session.timeout.ms=3600000',
   ];
   writeFileSync(properties, `${lines.join('\n')}\n`);
   const java = [...log4jOptions, '-cp', classPath];
@@ -158,6 +168,7 @@ function running(
   dataDir: string | null,
   stop: () => Promise<void>,
 ): Broker {
+  let suspended = false;
   return {
     name,
     pid,
@@ -175,7 +186,22 @@ function running(
     warmFiles: (topic) => {
       if (dataDir !== null) readFiles(dataDir, topic);
     },
-    stop,
+    suspend() {
+      if (!suspended) process.kill(pid, 'SIGSTOP');
+      suspended = true;
+    },
+    async resume() {
+      if (!suspended) return;
+      suspended = false;
+      process.kill(pid, 'SIGCONT');
+      await until(() => isReady(port), `${name} is ready`);
+      // What was due while it was suspended.
+      await new Promise((resolve) => setTimeout(resolve, SETTLE_MS));
+    },
+    async stop() {
+      if (suspended) process.kill(pid, 'SIGCONT');
+      await stop();
+    },
   };
 }
 

@@ -1,10 +1,11 @@
 /**
  * The brokers of a suite: started together, loaded one at a time, so that a round sees all of them on the
- * same machine. What the idle ones use meanwhile is measured once and said in a note.
+ * same machine. The others are suspended meanwhile: an idle JVM has timers and threads of its own, which
+ * on two cores are in the tail of whoever is measured. What each uses when idle is said in a note.
  */
 
 import { join } from 'node:path';
-import type { BenchContext, Parameter } from '../harness/suite.js';
+import type { BenchContext, Case, Measurement, Parameter } from '../harness/suite.js';
 import { BROKERS, type Broker, type BrokerName, brokerMissing, startBroker } from './brokers.js';
 import { KAFKA_VERSION } from './paths.js';
 
@@ -17,6 +18,10 @@ export interface Fleet {
   readonly brokers: readonly Broker[];
   /** A new topic on that broker; the one before it of the same broker is deleted. */
   freshTopic(broker: Broker, partitions: number, configs?: Record<string, string>): Promise<string>;
+  /** A case for each broker, which runs while the others are suspended. */
+  cases(of: (broker: Broker) => Case): Case[];
+  /** Suspends all others. */
+  only(broker: Broker): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -47,6 +52,20 @@ export async function openFleet(
       await broker.createTopic(topic, partitions, configs);
       return topic;
     },
+    cases(of) {
+      return brokers.map((broker): Case => {
+        const one = of(broker);
+        const run = async (round: number): Promise<Measurement> => {
+          await fleet.only(broker);
+          return one.run(round);
+        };
+        return { ...one, run };
+      });
+    },
+    async only(broker) {
+      for (const other of brokers) if (other !== broker) other.suspend();
+      await broker.resume();
+    },
     async close() {
       await Promise.all(brokers.map((broker) => broker.stop()));
     },
@@ -59,10 +78,12 @@ export async function openFleet(
     }
     for (const broker of brokers) {
       const seconds = Number(context.parameters['warm'] ?? WARM_SECONDS);
+      await fleet.only(broker);
       const end = performance.now() + seconds * 1000;
       do await warm(broker, fleet);
       while (performance.now() < end);
     }
+    for (const broker of brokers) await broker.resume();
     await noteIdle(context, brokers);
   } catch (error) {
     await fleet.close();

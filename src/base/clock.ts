@@ -35,20 +35,45 @@ const TIMEOUT_MAX_MS = 2 ** 31 - 1;
 export const systemClock: Clock = {
   nowMs: () => Date.now(),
   monotonicMs: () => performance.now(),
-  setTimer(delayMs, callback, keepAlive = false) {
-    // A longer delay than setTimeout can hold is waited for in steps.
-    let remainingMs = delayMs;
-    let handle: NodeJS.Timeout;
-    const step = (): void => {
-      const waitMs = Math.min(remainingMs, TIMEOUT_MAX_MS);
-      remainingMs -= waitMs;
-      handle = setTimeout(() => (remainingMs > 0 ? step() : callback()), waitMs);
-      if (!keepAlive) handle.unref();
-    };
-    step();
-    return { cancel: () => clearTimeout(handle) };
-  },
+  setTimer: (delayMs, callback, keepAlive = false) => new SystemTimer(delayMs, callback, keepAlive),
 };
+
+/**
+ * A class, not an object literal: V8 may come to believe that the objects of a literal live long, and make
+ * them in the old part of the heap, where each keeps its callback, and the waiting request behind that,
+ * until all of the heap is collected.
+ */
+class SystemTimer implements Timer {
+  readonly #callback: () => void;
+  readonly #keepAlive: boolean;
+  #remainingMs: number;
+  #handle: NodeJS.Timeout;
+
+  constructor(delayMs: number, callback: () => void, keepAlive: boolean) {
+    this.#callback = callback;
+    this.#keepAlive = keepAlive;
+    this.#remainingMs = delayMs;
+    this.#handle = this.#step();
+  }
+
+  cancel(): void {
+    clearTimeout(this.#handle);
+  }
+
+  /** A longer delay than setTimeout can hold is waited for in steps. */
+  #step(): NodeJS.Timeout {
+    const waitMs = Math.min(this.#remainingMs, TIMEOUT_MAX_MS);
+    this.#remainingMs -= waitMs;
+    const handle = setTimeout(() => this.#passed(), waitMs);
+    if (!this.#keepAlive) handle.unref();
+    return handle;
+  }
+
+  #passed(): void {
+    if (this.#remainingMs > 0) this.#handle = this.#step();
+    else this.#callback();
+  }
+}
 
 /** A clock that moves only by `advance`. Timers that fall due run in order of their due time. */
 export class ManualClock implements Clock {

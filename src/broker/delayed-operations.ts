@@ -14,12 +14,14 @@
  */
 
 import type { Clock, Timer } from '../base/clock.js';
+import { Subscribers } from '../base/subscribers.js';
+import type { CloseSignal } from '../net/close-signal.js';
 
 export interface DelayedOperation<T> {
   /** How long it may wait, from now. */
   readonly maxWaitMs: number;
   /** Expires it at once: the connection that asked begins to close. */
-  readonly signal: AbortSignal;
+  readonly signal: CloseSignal;
   /** Arms the wake-ups; called once. The function it answers disarms them and is called once. */
   watch(wake: () => void): () => void;
   /** Answers the result if the condition holds now, else undefined. A throw rejects the wait. */
@@ -28,15 +30,12 @@ export interface DelayedOperation<T> {
   expire(): T;
 }
 
-interface Waiting {
-  expireNow(): void;
-}
-
 export class DelayedOperations {
   readonly #clock: Clock;
   readonly #countMax: number;
   readonly #waitMsMax: number;
-  readonly #waiting = new Set<Waiting>();
+  readonly #waiting = new Subscribers();
+  #count = 0;
   #closed = false;
 
   constructor(options: {
@@ -52,11 +51,11 @@ export class DelayedOperations {
 
   /** Operations that wait now. */
   get count(): number {
-    return this.#waiting.size;
+    return this.#count;
   }
 
   wait<T>(operation: DelayedOperation<T>): Promise<T> {
-    const full = this.#closed || this.#waiting.size >= this.#countMax;
+    const full = this.#closed || this.#count >= this.#countMax;
     if (full || operation.maxWaitMs <= 0 || operation.signal.aborted) {
       return new Promise((resolve) => resolve(operation.expire()));
     }
@@ -68,10 +67,11 @@ export class DelayedOperations {
 
       const finish = (): void => {
         done = true;
-        this.#waiting.delete(waiting);
+        this.#count--;
+        ofAll.end();
+        ofConnection.end();
         timer?.cancel();
         unwatch?.();
-        operation.signal.removeEventListener('abort', expireNow);
       };
       const expireNow = (): void => {
         if (done) return;
@@ -101,9 +101,9 @@ export class DelayedOperations {
         queueMicrotask(attempt);
       };
 
-      const waiting: Waiting = { expireNow };
-      this.#waiting.add(waiting);
-      operation.signal.addEventListener('abort', expireNow);
+      this.#count++;
+      const ofAll = this.#waiting.add(expireNow, 0);
+      const ofConnection = operation.signal.subscribe(expireNow);
       unwatch = operation.watch(wake);
       timer = this.#clock.setTimer(Math.min(operation.maxWaitMs, this.#waitMsMax), expireNow);
     });
@@ -112,6 +112,6 @@ export class DelayedOperations {
   /** Expires what waits; a later `wait` does not wait. */
   close(): void {
     this.#closed = true;
-    for (const waiting of [...this.#waiting]) waiting.expireNow();
+    this.#waiting.notify();
   }
 }

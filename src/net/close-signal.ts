@@ -1,23 +1,27 @@
-/** An AbortSignal that is only made if somebody asks for it: most connections never wait. */
+/**
+ * Says once that a connection begins to close. An AbortSignal for those who wait often: to subscribe costs
+ * one small object, and its end leaves nothing.
+ */
 
-import { setMaxListeners } from 'node:events';
+import { Subscribers, type Subscription } from '../base/subscribers.js';
 
 export class CloseSignal {
-  #controller: AbortController | null = null;
+  readonly #subscribers = new Subscribers();
   #aborted = false;
 
-  get signal(): AbortSignal {
-    if (this.#controller === null) {
-      this.#controller = new AbortController();
-      // As many listeners as requests in flight; the connection bounds those.
-      setMaxListeners(0, this.#controller.signal);
-      if (this.#aborted) this.#controller.abort();
-    }
-    return this.#controller.signal;
+  get aborted(): boolean {
+    return this.#aborted;
   }
 
+  /** Calls `callback` when it is aborted, not if it was: look at `aborted` before. */
+  subscribe(callback: () => void): Subscription {
+    return this.#subscribers.add(callback, 0);
+  }
+
+  /** Idempotent. */
   abort(): void {
+    if (this.#aborted) return;
     this.#aborted = true;
-    this.#controller?.abort();
+    this.#subscribers.notify();
   }
 }

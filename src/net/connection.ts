@@ -5,6 +5,7 @@
  */
 
 import type { Chunk } from '../base/chunk.js';
+import type { CloseSignal } from './close-signal.js';
 
 /**
  * Answers one request frame (without its size prefix) with the chunks of the response (with its
@@ -38,7 +39,7 @@ export interface Connection<State = unknown> {
    * Aborted when the connection begins to close (gracefully or not): whoever waits on its behalf,
    * a delayed fetch say, answers at once with what it has.
    */
-  readonly signal: AbortSignal;
+  readonly signal: CloseSignal;
   /** Bytes of responses that are queued and not yet sent. */
   readonly queuedBytes: number;
   /** Requests with the handler, or answered and waiting for an earlier one. */

@@ -80,12 +80,12 @@ export class ServerConnection<State>
   readonly localAddress: string;
   readonly localPort: number;
   readonly state: State;
+  readonly signal: CloseSignal;
   readonly #context: ListenerContext<State>;
   readonly #socket: ConnectionSocket;
   readonly #decoder: FrameDecoder;
   readonly #writer: ResponseWriter;
   readonly #slots: FixedQueue<Slot>;
-  readonly #signal: CloseSignal;
   #phase: Phase;
   #error: Error | null;
   #inFlightBytes: number;
@@ -126,8 +126,8 @@ export class ServerConnection<State>
         : new CopyWriter(socket, this, counters, context.blocks);
     this.#decoder = new FrameDecoder(this, context.budget, limits.frameBytesMax);
     this.#slots = new FixedQueue(limits.inFlightCountMax);
-    this.#signal = new CloseSignal();
     this.#phase = 'open';
+    this.signal = new CloseSignal();
     this.#error = null;
     this.#inFlightBytes = 0;
     this.#doneBytes = 0;
@@ -149,10 +149,6 @@ export class ServerConnection<State>
       this.destroy();
       throw error;
     }
-  }
-
-  get signal(): AbortSignal {
-    return this.#signal.signal;
   }
 
   get queuedBytes(): number {
@@ -220,7 +216,7 @@ export class ServerConnection<State>
     this.#doneBytes = 0;
     this.#inFlightBytes = 0;
     this.#socket.destroy();
-    this.#signal.abort();
+    this.signal.abort();
   }
 
   // Of the socket.
@@ -400,7 +396,7 @@ export class ServerConnection<State>
     this.#phase = 'closing';
     this.#decoder.close();
     this.#socket.pause();
-    this.#signal.abort();
+    this.signal.abort();
     this.#maybeEnd();
   }
 

@@ -10,6 +10,7 @@ import type { Clock } from '../base/clock.js';
 import { releaseAnswer } from '../broker/dispatcher.js';
 import type { HandlerAnswer } from '../broker/handler.js';
 import type { Exchange, Handle } from '../broker/interceptor.js';
+import type { CloseSignal } from '../net/close-signal.js';
 import { errorMessage, errorName } from '../protocol/error-codes.js';
 import { produce } from '../protocol/messages/00-produce.js';
 import { fetch } from '../protocol/messages/01-fetch.js';
@@ -135,20 +136,20 @@ async function delay(
   return next();
 }
 
-/** Settles after so long, or when the connection begins to close. */
-export function passed(clock: Clock, delayMs: number, signal: AbortSignal): Promise<void> {
+/** Settles after so long, or when the connection of `signal` begins to close. */
+export function passed(clock: Clock, delayMs: number, signal?: CloseSignal): Promise<void> {
   return new Promise((resolve) => {
-    if (signal.aborted) {
+    if (signal?.aborted) {
       resolve();
       return;
     }
     const done = (): void => {
       timer.cancel();
-      signal.removeEventListener('abort', done);
+      closing?.end();
       resolve();
     };
     const timer = clock.setTimer(delayMs, done);
-    signal.addEventListener('abort', done);
+    const closing = signal?.subscribe(done);
   });
 }
 

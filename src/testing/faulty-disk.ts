@@ -18,8 +18,6 @@ export interface FaultyDiskOptions {
   readonly decide: (call: DiskCall, path: string) => FaultAction | null;
 }
 
-const NEVER = new AbortController().signal;
-
 export function faultyDisk({ env: inner, clock, decide }: FaultyDiskOptions): Env {
   const run = <T>(call: DiskCall, name: string, path: string, todo: () => T): T => {
     const action = decide(call, path);
@@ -34,7 +32,7 @@ export function faultyDisk({ env: inner, clock, decide }: FaultyDiskOptions): En
     if (action !== null) {
       throwIfFailing(action, name, path);
       if (typeof action === 'object' && 'diskMs' in action) {
-        await passed(clock, action.diskMs, NEVER);
+        await passed(clock, action.diskMs);
       }
     }
     return todo();

@@ -1,6 +1,7 @@
 import t from 'tap';
 import { ManualClock } from '#src/base/clock.js';
 import { DelayedOperations } from '#src/broker/delayed-operations.js';
+import { CloseSignal } from '#src/net/close-signal.js';
 
 interface Probe {
   wake: () => void;
@@ -12,12 +13,12 @@ interface Probe {
 function setUp(countMax = 10) {
   const clock = new ManualClock();
   const operations = new DelayedOperations({ clock, countMax });
-  const controller = new AbortController();
+  const controller = new CloseSignal();
   const probe: Probe = { wake: () => {}, ready: undefined, unwatched: 0, tries: 0 };
   const wait = (maxWaitMs = 100): Promise<string> =>
     operations.wait({
       maxWaitMs,
-      signal: controller.signal,
+      signal: controller,
       watch: (wake) => {
         probe.wake = wake;
         return () => {
@@ -101,7 +102,7 @@ t.test('a throw in the condition rejects and takes the operation away', async (t
   let wake = (): void => {};
   const result = operations.wait({
     maxWaitMs: 100,
-    signal: new AbortController().signal,
+    signal: new CloseSignal(),
     watch: (given) => {
       wake = given;
       return () => {};

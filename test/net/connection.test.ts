@@ -202,7 +202,7 @@ inEachMode('state, addresses, onClose and the signal', async (t, mode) => {
   t.equal(connection.remotePort, client.socket.localPort);
   t.equal(connection.localPort, server.port);
   const events: unknown[] = [];
-  connection.signal.addEventListener('abort', () => events.push('abort'));
+  connection.signal.subscribe(() => events.push('abort'));
   const off = connection.onClose(() => events.push('never'));
   off();
   const closed = new Promise<void>((resolve) => {
