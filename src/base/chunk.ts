@@ -9,6 +9,8 @@
  * share. The implementation of FileSlice is file/file-slice.ts.
  */
 
+import type { HotRange } from './hot-range.js';
+
 /**
  * `length` bytes of a file from `position`, fixed when the slice is made. The slice holds its file
  * open: whoever receives it releases it exactly once, in a finally.
@@ -20,6 +22,8 @@ export interface FileSlice {
   readonly position: number;
   /** In bytes, > 0. */
   readonly length: number;
+  /** Of its file. */
+  readonly hot: HotRange;
   /**
    * Bytes, from the first on, that are still those it was made of: fewer once the file was cut, also when
    * others were appended since. Whoever sends by descriptor asks before each call.

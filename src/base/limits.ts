@@ -69,8 +69,6 @@ export const RESIDENCY_STEP_BYTES = MIB;
 export const PREFETCH_JOBS_MAX = 2;
 /** How long a range that was sent counts as resident without a look. */
 export const HOT_MS_MAX = 10_000;
-/** Files remembered as hot. */
-export const HOT_FILES_MAX = 1_024;
 /** Without the addon: blocks of 1 MiB that slow peers may hold; beyond them blocks are small. */
 export const COPY_BLOCKS_MAX = 16;
 export const COPY_BLOCK_BYTES = MIB;

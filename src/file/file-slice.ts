@@ -17,11 +17,13 @@
 
 import { assert } from '../base/assert.js';
 import type { FileSlice } from '../base/chunk.js';
+import { HotRange } from '../base/hot-range.js';
 import type { EnvFile } from './env.js';
 
 /** A descriptor with holders. Made with one holder: whoever opened the file. */
 export class SharedFile {
   readonly file: EnvFile;
+  readonly hot = new HotRange();
   #holderCount = 1;
   #onIdle: (() => void)[] = [];
   /**
@@ -102,6 +104,7 @@ class SharedFileSlice implements FileSlice {
   readonly fd: number;
   readonly position: number;
   readonly length: number;
+  readonly hot: HotRange;
   #owner: SharedFile;
   #cutCount: number;
   #holderCount = 1;
@@ -112,6 +115,7 @@ class SharedFileSlice implements FileSlice {
     this.fd = owner.file.fd;
     this.position = position;
     this.length = length;
+    this.hot = owner.hot;
     this.#owner = owner;
     this.#cutCount = owner.cutCount;
     owner.retain();

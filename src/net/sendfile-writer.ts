@@ -13,6 +13,7 @@
 
 import { assert } from '../base/assert.js';
 import { type FileSlice, isFileSlice } from '../base/chunk.js';
+import type { Clock } from '../base/clock.js';
 import {
   RESIDENCY_STEP_BYTES,
   SEND_BUFFERS_MAX,
@@ -22,13 +23,12 @@ import {
 import type { Native, SocketHandle } from '../native/binding.js';
 import { systemError } from '../native/system-error.js';
 import type { NetCounters } from './counters.js';
-import type { HotRanges } from './hot-ranges.js';
 import type { Prefetcher } from './prefetcher.js';
 import { ResponseWriter, type WriterOwner } from './response-writer.js';
 
 export interface SendfileContext {
   readonly native: Native;
-  readonly hot: HotRanges;
+  readonly clock: Clock;
   readonly prefetcher: Prefetcher;
 }
 
@@ -132,7 +132,7 @@ export class SendfileWriter extends ResponseWriter {
       return STOP;
     }
     this.counters.bytesSentBySendfile += sent;
-    this.#context.hot.mark(slice.fd, position, position + sent);
+    slice.hot.mark(position, position + sent, this.#context.clock.monotonicMs());
     this.sent(sent);
     return sent < length ? this.#arm() : sent;
   }
@@ -152,13 +152,14 @@ export class SendfileWriter extends ResponseWriter {
 
   /** False if the range must be read first; then the turn goes on when that is done. */
   #isResident(slice: FileSlice, position: number, length: number): boolean {
-    const { native, hot } = this.#context;
+    const { native, clock } = this.#context;
     if (this.#checkedSlice !== slice) {
       this.#checkedSlice = slice;
       this.#checkedEnd = position;
     }
     const end = position + length;
-    if (end <= this.#checkedEnd || hot.covers(slice.fd, position, end)) return true;
+    if (end <= this.#checkedEnd) return true;
+    if (slice.hot.covers(position, end, clock.monotonicMs())) return true;
     // From where the last look ended: a piece that was sent in part is not looked at twice.
     const start = Math.max(position, this.#checkedEnd);
     const resident = native.residentBytes(slice.fd, start, end - start);

@@ -19,7 +19,6 @@ import { AssemblyBudget } from './assembly-budget.js';
 import type { Connection, RequestHandler } from './connection.js';
 import { BlockPool } from './copy-writer.js';
 import { type NetCounters, newNetCounters } from './counters.js';
-import { HotRanges } from './hot-ranges.js';
 import { Prefetcher } from './prefetcher.js';
 import { type ListenerContext, ServerConnection } from './server-connection.js';
 import { descriptorOf } from './socket-handle.js';
@@ -172,7 +171,7 @@ export class Server<State = undefined> {
       sendfile:
         native === null || writer === 'copy'
           ? null
-          : { native, hot: new HotRanges(clock), prefetcher: new Prefetcher(native) },
+          : { native, clock, prefetcher: new Prefetcher(native) },
       keepAlive: options.keepAlive ?? true,
       onClosed: (connection) => this.#onClosed(connection),
     };

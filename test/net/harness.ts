@@ -16,6 +16,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import t from 'tap';
 import type { FileSlice } from '#src/base/chunk.js';
+import { HotRange } from '#src/base/hot-range.js';
 import type { LogFields, Logger } from '#src/base/logger.js';
 import { seededRandom } from '#src/base/random.js';
 import { native } from '#src/native/binding.js';
@@ -54,6 +55,7 @@ export class TestFile {
   readonly path: string;
   /** Slices made and not yet released. */
   readonly live = new Set<CountedSlice>();
+  readonly hot = new HotRange();
   releasedCount = 0;
 
   constructor(t: Test, size: number, seed = 1) {
@@ -102,6 +104,7 @@ export class CountedSlice implements FileSlice {
   readonly fd: number;
   readonly position: number;
   readonly length: number;
+  readonly hot: HotRange;
   readonly #file: TestFile;
   #holderCount = 1;
 
@@ -109,6 +112,7 @@ export class CountedSlice implements FileSlice {
     this.fd = file.fd;
     this.position = position;
     this.length = length;
+    this.hot = file.hot;
     this.#file = file;
   }
 

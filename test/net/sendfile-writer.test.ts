@@ -3,11 +3,11 @@
 import t from 'tap';
 import { type Chunk, type FileSlice, isFileSlice } from '#src/base/chunk.js';
 import { ManualClock } from '#src/base/clock.js';
+import { HotRange } from '#src/base/hot-range.js';
 import { PREFETCH_JOBS_MAX, SEND_TURN_BYTES, SLICE_COPY_BYTES_MAX } from '#src/base/limits.js';
 import { seededRandom } from '#src/base/random.js';
 import type { Native, SocketHandle } from '#src/native/binding.js';
 import { newNetCounters } from '#src/net/counters.js';
-import { HotRanges } from '#src/net/hot-ranges.js';
 import { Prefetcher } from '#src/net/prefetcher.js';
 import { SendfileWriter } from '#src/net/sendfile-writer.js';
 import { turn, until } from './harness.js';
@@ -20,6 +20,7 @@ const EPIPE = 32;
 class MadeUpFile {
   size: number;
   live = 0;
+  readonly hot = new HotRange();
   released = 0;
 
   constructor(size: number) {
@@ -33,6 +34,7 @@ class MadeUpFile {
       fd,
       position,
       length,
+      hot: this.hot,
       intactLength: length,
       copyTo: (target, targetOffset, from, count) => {
         if (holderCount === 0) throw new Error('used after release');
@@ -144,7 +146,7 @@ function setUp(fileSize: number, room: (wanted: number) => number = (wanted) => 
   const native = addon as unknown as Native;
   const context = {
     native,
-    hot: new HotRanges(new ManualClock()),
+    clock: new ManualClock(),
     prefetcher: new Prefetcher(native),
   };
   const errors: Error[] = [];
@@ -328,7 +330,12 @@ t.test('a cold range is read in the pool first, while others are served', async 
   warm.enqueue([file.slice(0, 3 << 20)]);
   await until(() => warm.queuedBytes === 0);
   t.same(looks, [], 'what was just sent is hot');
-  t.equal(file.live, 0);
+  const next = new MadeUpFile(4 << 20);
+  page.resident = (_, length) => length;
+  warm.enqueue([next.slice(0, 3 << 20)]);
+  await until(() => warm.queuedBytes === 0);
+  t.equal(looks.length, 3, 'of that file, not of the next one with its descriptor');
+  t.equal(file.live + next.live, 0);
 });
 
 t.test('where residency cannot be told, it just sends', async (t) => {

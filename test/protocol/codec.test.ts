@@ -1,5 +1,6 @@
 import t from 'tap';
 import type { Chunk, FileSlice } from '#src/base/chunk.js';
+import { HotRange } from '#src/base/hot-range.js';
 import { apiByKey, apis } from '#src/protocol/api-table.js';
 import {
   decodeRequest,
@@ -34,6 +35,7 @@ function slice(length: number): FileSlice {
     fd: 3,
     position: 0,
     length,
+    hot: new HotRange(),
     intactLength: length,
     copyTo: () => 0,
     retain() {},

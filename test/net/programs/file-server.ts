@@ -5,15 +5,18 @@
 
 import { openSync, readSync } from 'node:fs';
 import type { FileSlice } from '#src/base/chunk.js';
+import { HotRange } from '#src/base/hot-range.js';
 import { Server } from '#src/net/server.js';
 
 const fd = openSync(process.argv[2] ?? '', 'r');
+const hot = new HotRange();
 
 function sliceOf(position: number, length: number): FileSlice {
   return {
     fd,
     position,
     length,
+    hot,
     intactLength: length,
     copyTo: (target, targetOffset, from, count) =>
       readSync(fd, target, targetOffset, count, position + from),
