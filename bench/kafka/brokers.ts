@@ -38,6 +38,7 @@ const JVM_TUNED = [
   ...['-XX:+ExplicitGCInvokesConcurrent', '-Djava.awt.headless=true'],
 ];
 
+/** For what was due while a broker was suspended. */
 const SETTLE_MS = 300;
 
 export interface Broker {
@@ -195,7 +196,6 @@ function running(
       suspended = false;
       process.kill(pid, 'SIGCONT');
       await until(() => isReady(port), `${name} is ready`);
-      // What was due while it was suspended.
       await new Promise((resolve) => setTimeout(resolve, SETTLE_MS));
     },
     async stop() {

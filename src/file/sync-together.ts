@@ -35,7 +35,7 @@ const FILES_MAX = 256;
 const FIELDS = 3;
 
 /** The jobs of one file system: one at a time. */
-class SyncGroup {
+export class SyncGroup {
   #waiting: Waiting[] = [];
   #busy = false;
 
@@ -90,8 +90,6 @@ export function syncGroupOf(fd: number): SyncGroup | null {
   }
   return group;
 }
-
-export type { SyncGroup };
 
 /** False also where it cannot be told. */
 function overwritesInPlace(dev: number): boolean {

@@ -36,6 +36,19 @@ t.test('whoever has ended is not told any more, wherever it was in the list', (t
   t.end();
 });
 
+t.test('what has left the list points to nothing in it', (t) => {
+  const { subscribers, add } = recorded();
+  const [first, middle, last] = [0, 1, 2].map(add) as [Subscription, Subscription, Subscription];
+  middle.end();
+  t.same([middle.previous, middle.next], [null, null]);
+  const own: Subscription = subscribers.add(() => {
+    for (const one of [first, last, own]) one.end();
+  }, 3);
+  subscribers.notify();
+  for (const one of [first, last, own]) t.same([one.previous, one.next], [null, null]);
+  t.end();
+});
+
 t.test('a callback may end its own subscription and those behind it', (t) => {
   const { subscribers, seen, add, notified } = recorded();
   add(0);

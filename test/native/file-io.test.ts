@@ -3,6 +3,7 @@ import { closeSync, fstatSync, mkdirSync, openSync, readFileSync, statSync } fro
 import { join } from 'node:path';
 import t from 'tap';
 import { native } from '#src/native/binding.js';
+import { straceMissing, traceProgram } from '../support/strace.js';
 import {
   addon,
   needsNative,
@@ -200,6 +201,34 @@ t.test('syncTogether answers for each file, and owns its descriptors', needsNati
   t.ok((ofDevice as number) < 0, `not a file: ${ofDevice}`);
   t.equal(openDescriptors(), before);
 });
+
+const untraced = native === null ? 'no addon' : straceMissing();
+const skipTrace = native === null || process.env['CI'] !== 'true' ? (untraced ?? false) : false;
+if (skipTrace !== false) console.log(`# SKIPPED: what syncTogether calls, ${skipTrace}`);
+
+t.test(
+  'syncTogether writes and waits for each, then flushes once',
+  { skip: skipTrace },
+  async (t) => {
+    const paths = [1, 2, 3].map(() => temporaryFile(t, unpooled('abc')).path);
+    const script = `const { native } = await import(${JSON.stringify(import.meta.resolve('#src/native/binding.js'))});
+    const { openSync } = await import('node:fs');
+    const fds = ${JSON.stringify(paths)}.map((path) => openSync(path, 'r+'));
+    native.syncTogether(new Float64Array(fds.flatMap((fd) => [fd, 0, 3])), () => {});`;
+    const traced = traceProgram(process.execPath, ['--input-type=module', '--eval', script], {
+      syscalls: ['sync_file_range', 'fdatasync', 'fsync'],
+    });
+    const calls = await traced.calls();
+    const [a, b, c] = paths;
+    t.same(
+      calls.map(({ name, files }) => `${name} ${files.join()}`),
+      [
+        ...[a, b, c, a, b, c].map((path) => `sync_file_range ${path}`),
+        `fdatasync ${c}`, // after all of them
+      ],
+    );
+  },
+);
 
 t.test('a disk that cannot be flushed is an error of every file', needsNative, async (t) => {
   const { path } = temporaryFile(t, unpooled('abc'));
