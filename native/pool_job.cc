@@ -73,13 +73,18 @@ static_assert(MADV_POPULATE_READ == kPopulateRead);
 
 class PrefetchJob final : public PoolJob {
  public:
-  PrefetchJob(OwnedDescriptor fd, int64_t position, size_t length)
-      : PoolJob(std::move(fd)), position_(position), length_(length) {}
+  PrefetchJob(OwnedDescriptor fd, int64_t position, size_t length, size_t ahead)
+      : PoolJob(std::move(fd)), position_(position), length_(length), ahead_(ahead) {}
 
  protected:
   // readahead(2) alone would not wait until the pages are there. Populating a mapping does, and no
   // byte comes to user space; where it fails, reading tells why (an error, or a file cut short).
+  //
+  // From now on this open file is read by such jobs: the kernel's own readahead would go on from what
+  // sendfile(2) sends, by as many MiB as the device is set to, on the thread that sends.
   int64_t Run(int fd) override {
+    ::posix_fadvise(fd, 0, 0, POSIX_FADV_RANDOM);
+    ::readahead(fd, position_, length_ + ahead_);
     const int64_t populated = Populate(fd);
     return populated < 0 ? ReadThrough(fd) : populated;
   }
@@ -118,27 +123,63 @@ class PrefetchJob final : public PoolJob {
 
   int64_t position_;
   size_t length_;
+  size_t ahead_;
 };
 
-// prefetch(fd, position, length, callback)
+// prefetch(fd, position, length, ahead, callback)
 Napi::Value Prefetch(const Napi::CallbackInfo& info) {
   Args args(info);
   const int fd = args.Descriptor(0);
   const int64_t position = args.Position(1);
   const size_t length = args.Size(2);
-  const Napi::Function callback = args.Callback(3);
-  args.Require(length <= kPrefetchSizeMax);
+  const size_t ahead = args.Size(3);
+  const Napi::Function callback = args.Callback(4);
+  args.Require(length <= kPrefetchSizeMax && ahead <= kPrefetchSizeMax);
   if (!args.ok()) return args.Failure();
   int error = 0;
   OwnedDescriptor duplicate = OwnedDescriptor::Duplicate(fd, &error);
   if (error < 0) return Answer(info, error);
-  auto job = std::make_unique<PrefetchJob>(std::move(duplicate), position, length);
+  auto job = std::make_unique<PrefetchJob>(std::move(duplicate), position, length, ahead);
   return Answer(info, PoolJob::Queue(info.Env(), std::move(job), callback, "millrace.prefetch"));
+}
+
+class DropJob final : public PoolJob {
+ public:
+  DropJob(OwnedDescriptor fd, int64_t position, int64_t length)
+      : PoolJob(std::move(fd)), position_(position), length_(length) {}
+
+ protected:
+  int64_t Run(int fd) override {
+    // It answers the error itself, and to it a length of 0 is "to the end of the file".
+    if (length_ == 0) return 0;
+    return -::posix_fadvise(fd, position_, length_, POSIX_FADV_DONTNEED);
+  }
+
+ private:
+  int64_t position_;
+  int64_t length_;
+};
+
+// dropPages(fd, position, length, callback)
+Napi::Value DropPages(const Napi::CallbackInfo& info) {
+  Args args(info);
+  const int fd = args.Descriptor(0);
+  const int64_t position = args.Position(1);
+  const int64_t length = args.Position(2);
+  const Napi::Function callback = args.Callback(3);
+  args.Require(length <= kSafeMax - position);
+  if (!args.ok()) return args.Failure();
+  int error = 0;
+  OwnedDescriptor duplicate = OwnedDescriptor::Duplicate(fd, &error);
+  if (error < 0) return Answer(info, error);
+  auto job = std::make_unique<DropJob>(std::move(duplicate), position, length);
+  return Answer(info, PoolJob::Queue(info.Env(), std::move(job), callback, "millrace.dropPages"));
 }
 
 }  // namespace
 
 void ExportPoolFunctions(Napi::Env env, Napi::Object exports) {
+  exports.Set("dropPages", Napi::Function::New<DropPages>(env, "dropPages"));
   exports.Set("prefetch", Napi::Function::New<Prefetch>(env, "prefetch"));
 }
 

@@ -11,6 +11,13 @@
 
 import type { HotRange } from './hot-range.js';
 
+/** A file that is open, as whoever sends its bytes sees it: the same object for all of its slices. */
+export interface OpenFile {
+  /** -1 once it is closed. */
+  readonly fd: number;
+  readonly hot: HotRange;
+}
+
 /**
  * `length` bytes of a file from `position`, fixed when the slice is made. The slice holds its file
  * open: whoever receives it releases it exactly once, in a finally.
@@ -22,8 +29,7 @@ export interface FileSlice {
   readonly position: number;
   /** In bytes, > 0. */
   readonly length: number;
-  /** Of its file. */
-  readonly hot: HotRange;
+  readonly openFile: OpenFile;
   /**
    * Bytes, from the first on, that are still those it was made of: fewer once the file was cut, also when
    * others were appended since. Whoever sends by descriptor asks before each call.

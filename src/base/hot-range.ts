@@ -23,6 +23,13 @@ export class HotRange {
     return this.#start <= start && end <= this.#end && nowMs - this.#sinceMs <= HOT_MS_MAX;
   }
 
+  /** Bytes [start, end) are to leave the page cache: of what is left of the range the end that is further on counts. */
+  forget(start: number, end: number): void {
+    if (end <= this.#start || this.#end <= start) return;
+    if (end < this.#end) this.#start = end;
+    else this.#end = Math.max(start, this.#start);
+  }
+
   /** Bytes [start, end) were found in the page cache, or sent, just now. */
   mark(start: number, end: number, nowMs: number): void {
     const touches = start <= this.#end && this.#start <= end;

@@ -3,6 +3,7 @@
  * Settings that users change come from config tables; these are their companions and defaults.
  */
 
+import { totalmem } from 'node:os';
 import { assert } from './assert.js';
 
 const KIB = 1024;
@@ -32,6 +33,8 @@ export interface NetLimits {
   readonly firstFrameMsMax: number;
   /** After a graceful close: time for the peer to close its half. */
   readonly lingerMsMax: number;
+  /** Page cache that reads of what is not in it may fill; what they read first is given back first. */
+  readonly coldBytesMax: number;
 }
 
 export const defaultNetLimits: NetLimits = {
@@ -47,7 +50,14 @@ export const defaultNetLimits: NetLimits = {
   idleMsMax: 600_000,
   firstFrameMsMax: 30_000,
   lingerMsMax: 2_000,
+  coldBytesMax: Math.max(256 * MIB, memoryBytes() / 4),
 };
+
+/** Of this machine, or less if a container says so. */
+function memoryBytes(): number {
+  const constrained = process.constrainedMemory();
+  return constrained > 0 ? Math.min(constrained, totalmem()) : totalmem();
+}
 
 /** The read buffer that all connections of one event loop share. */
 export const SHARED_READ_BYTES = MIB;
@@ -65,6 +75,10 @@ export const SLICE_COPY_BYTES_MAX = 8 * KIB;
 export const SEND_BUFFERS_MAX = 64;
 /** Step of the residency check and of prefetching. */
 export const RESIDENCY_STEP_BYTES = MIB;
+/** How far ahead of a reader that reads on through a cold file it is read. */
+export const READ_AHEAD_BYTES = 2 * MIB;
+/** What one job gives back to the page cache at most. */
+export const DROP_BYTES_MAX = 16 * MIB;
 /** Prefetch jobs in the libuv pool at a time: half of its default four threads. */
 export const PREFETCH_JOBS_MAX = 2;
 /** How long a range that was sent counts as resident without a look. */
@@ -77,4 +91,5 @@ export const COPY_BLOCK_SMALL_BYTES = 64 * KIB;
 assert(FRAME_IN_PLACE_BYTES_MAX + 4 <= SHARED_READ_BYTES, 'a small frame fits the read buffer');
 assert(SLICE_COPY_BYTES_MAX <= COPY_BLOCK_SMALL_BYTES, 'a small slice fits the smallest block');
 assert(COPY_BLOCK_SMALL_BYTES <= COPY_BLOCK_BYTES, 'the small block is the smaller one');
+assert(RESIDENCY_STEP_BYTES <= DROP_BYTES_MAX, 'a step is dropped as a whole');
 assert(RESIDENCY_STEP_BYTES <= SEND_TURN_BYTES, 'a turn sends at least one checked step');

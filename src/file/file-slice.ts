@@ -16,12 +16,12 @@
  */
 
 import { assert } from '../base/assert.js';
-import type { FileSlice } from '../base/chunk.js';
+import type { FileSlice, OpenFile } from '../base/chunk.js';
 import { HotRange } from '../base/hot-range.js';
 import type { EnvFile } from './env.js';
 
 /** A descriptor with holders. Made with one holder: whoever opened the file. */
-export class SharedFile {
+export class SharedFile implements OpenFile {
   readonly file: EnvFile;
   readonly hot = new HotRange();
   #holderCount = 1;
@@ -35,6 +35,11 @@ export class SharedFile {
 
   constructor(file: EnvFile) {
     this.file = file;
+  }
+
+  /** -1 once it is closed: the number may be another file's then. */
+  get fd(): number {
+    return this.#holderCount > 0 ? this.file.fd : -1;
   }
 
   /** The opener included; 0 once the descriptor is closed. */
@@ -104,8 +109,7 @@ class SharedFileSlice implements FileSlice {
   readonly fd: number;
   readonly position: number;
   readonly length: number;
-  readonly hot: HotRange;
-  #owner: SharedFile;
+  readonly #owner: SharedFile;
   #cutCount: number;
   #holderCount = 1;
 
@@ -115,10 +119,13 @@ class SharedFileSlice implements FileSlice {
     this.fd = owner.file.fd;
     this.position = position;
     this.length = length;
-    this.hot = owner.hot;
     this.#owner = owner;
     this.#cutCount = owner.cutCount;
     owner.retain();
+  }
+
+  get openFile(): OpenFile {
+    return this.#owner;
   }
 
   get intactLength(): number {

@@ -220,9 +220,22 @@ export interface Native {
   ): number;
   /**
    * Reads the range into the page cache from the libuv pool; the callback's result is the number of
-   * bytes that are there. At most 64 MiB a call (-EINVAL). Answers as fdatasync.
+   * bytes that are there. The disk is asked for `ahead` bytes behind it too, which are not waited for. At
+   * most 64 MiB each (-EINVAL). The kernel's own readahead for this open file is off from then on. Answers
+   * as fdatasync.
    */
-  prefetch(fd: number, position: number, length: number, callback: ResultCallback): number;
+  prefetch(
+    fd: number,
+    position: number,
+    length: number,
+    ahead: number,
+    callback: ResultCallback,
+  ): number;
+  /**
+   * Lets the page cache drop the range, which is clean, from the libuv pool: the callback's result is 0.
+   * Answers as fdatasync.
+   */
+  dropPages(fd: number, position: number, length: number, callback: ResultCallback): number;
   /**
    * How many bytes of the range are in the page cache, by cachestat(2): `length` if and only if all
    * of it. -ENOSYS before Linux 6.5.

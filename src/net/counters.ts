@@ -17,6 +17,10 @@ export interface NetCounters {
   bytesCopiedFromFiles: number;
   /** Ranges that were not in the page cache and were read in the pool before they were sent. */
   prefetches: number;
+  /** Steps that were read ahead of a reader. */
+  readAheads: number;
+  /** Read so, and given back to the page cache when others had come. */
+  bytesDropped: number;
   /** Times that reading was stopped by a bound. */
   pauses: number;
 }
@@ -33,6 +37,8 @@ export function newNetCounters(): NetCounters {
     bytesSentFromMemory: 0,
     bytesCopiedFromFiles: 0,
     prefetches: 0,
+    readAheads: 0,
+    bytesDropped: 0,
     pauses: 0,
   };
 }

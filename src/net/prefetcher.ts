@@ -1,68 +1,68 @@
 /**
  * Reads cold file ranges into the page cache in the libuv pool, so that sendfile(2) on the event loop
- * does not wait for a disk. Few jobs at a time, in order of arrival: the pool also syncs files.
+ * does not wait for a disk. Few jobs at a time, in order of arrival, those ahead of a reader after
+ * those that somebody waits for: the pool also syncs files.
  */
 
-import type { FileSlice } from '../base/chunk.js';
+import type { OpenFile } from '../base/chunk.js';
 import { FixedQueue } from '../base/fixed-queue.js';
-import { PREFETCH_JOBS_MAX } from '../base/limits.js';
+import { PREFETCH_JOBS_MAX, RESIDENCY_STEP_BYTES } from '../base/limits.js';
 import type { Native } from '../native/binding.js';
 
 interface PrefetchJob {
-  readonly slice: FileSlice;
+  readonly file: OpenFile;
   readonly position: number;
   readonly length: number;
+  /** Bytes behind it that the disk is asked for, without waiting for them. */
+  readonly further: number;
   readonly done: (result: number) => void;
 }
 
 export class Prefetcher {
   readonly #native: Native;
-  readonly #waiting: FixedQueue<PrefetchJob>;
-  #running: number;
+  readonly #awaited = new FixedQueue<PrefetchJob>();
+  readonly #ahead = new FixedQueue<PrefetchJob>();
+  #running = 0;
 
   constructor(native: Native) {
     this.#native = native;
-    this.#waiting = new FixedQueue();
-    this.#running = 0;
   }
 
   /**
-   * Calls `done` once, later, with how many bytes of [position, position + length) of the slice's
-   * file are in the page cache now, or -errno. Retains the slice until the job has its own
-   * descriptor. One job per connection at a time bounds the queue.
+   * Calls `done` once, later, with how many bytes of [position, position + length) are in the page cache
+   * now, or -errno: -EBADF if the file was closed meanwhile. One job per connection, and one ahead per
+   * file, at a time bound the queues.
    */
   prefetch(
-    slice: FileSlice,
+    file: OpenFile,
     position: number,
     length: number,
+    kind: 'awaited' | 'ahead',
     done: (result: number) => void,
   ): void {
-    slice.retain();
-    this.#waiting.push({ slice, position, length, done });
+    const isAhead = kind === 'ahead';
+    const further = isAhead ? RESIDENCY_STEP_BYTES : 0;
+    (isAhead ? this.#ahead : this.#awaited).push({ file, position, length, further, done });
     this.#start();
   }
 
   #start(): void {
     while (this.#running < PREFETCH_JOBS_MAX) {
-      const job = this.#waiting.shift();
+      const job = this.#awaited.shift() ?? this.#ahead.shift();
       if (job === undefined) return;
       this.#run(job);
     }
   }
 
-  #run(job: PrefetchJob): void {
+  #run({ file, position, length, further, done }: PrefetchJob): void {
     const onResult = (result: number): void => {
       this.#running--;
       this.#start();
-      job.done(result);
+      done(result);
     };
     this.#running++;
-    let queued: number;
-    try {
-      queued = this.#native.prefetch(job.slice.fd, job.position, job.length, onResult);
-    } finally {
-      job.slice.release();
-    }
+    // Of a file that is closed by now: -1, which is answered by -EBADF.
+    const queued = this.#native.prefetch(file.fd, position, length, further, onResult);
     if (queued < 0) setImmediate(onResult, queued);
   }
 }

@@ -11,25 +11,19 @@
  * ranges that may be cold are looked up before they are sent and read in the pool if need be.
  */
 
-import { assert } from '../base/assert.js';
 import { type FileSlice, isFileSlice } from '../base/chunk.js';
 import type { Clock } from '../base/clock.js';
-import {
-  RESIDENCY_STEP_BYTES,
-  SEND_BUFFERS_MAX,
-  SEND_TURN_BYTES,
-  SLICE_COPY_BYTES_MAX,
-} from '../base/limits.js';
+import { SEND_BUFFERS_MAX, SEND_TURN_BYTES, SLICE_COPY_BYTES_MAX } from '../base/limits.js';
 import type { Native, SocketHandle } from '../native/binding.js';
 import { systemError } from '../native/system-error.js';
+import type { ColdReads } from './cold-reads.js';
 import type { NetCounters } from './counters.js';
-import type { Prefetcher } from './prefetcher.js';
 import { ResponseWriter, type WriterOwner } from './response-writer.js';
 
 export interface SendfileContext {
   readonly native: Native;
   readonly clock: Clock;
-  readonly prefetcher: Prefetcher;
+  readonly coldReads: ColdReads;
 }
 
 /** Holds the copies of small slices during one sendmsg; shared, as that is synchronous. */
@@ -132,7 +126,7 @@ export class SendfileWriter extends ResponseWriter {
       return STOP;
     }
     this.counters.bytesSentBySendfile += sent;
-    slice.hot.mark(position, position + sent, this.#context.clock.monotonicMs());
+    slice.openFile.hot.mark(position, position + sent, this.#context.clock.monotonicMs());
     this.sent(sent);
     return sent < length ? this.#arm() : sent;
   }
@@ -152,39 +146,27 @@ export class SendfileWriter extends ResponseWriter {
 
   /** False if the range must be read first; then the turn goes on when that is done. */
   #isResident(slice: FileSlice, position: number, length: number): boolean {
-    const { native, clock } = this.#context;
+    const { clock, coldReads } = this.#context;
     if (this.#checkedSlice !== slice) {
       this.#checkedSlice = slice;
       this.#checkedEnd = position;
     }
     const end = position + length;
     if (end <= this.#checkedEnd) return true;
-    if (slice.hot.covers(position, end, clock.monotonicMs())) return true;
+    if (slice.openFile.hot.covers(position, end, clock.monotonicMs())) return true;
     // From where the last look ended: a piece that was sent in part is not looked at twice.
     const start = Math.max(position, this.#checkedEnd);
-    const resident = native.residentBytes(slice.fd, start, end - start);
-    // Below zero: this kernel cannot tell. Then it is sent, and may wait for the disk.
-    if (resident < 0 || resident === end - start) {
-      this.#checkedEnd = end;
-      return true;
-    }
-    this.#prefetch(slice, start, Math.min(end - start, RESIDENCY_STEP_BYTES));
-    return false;
-  }
-
-  #prefetch(slice: FileSlice, position: number, length: number): void {
-    assert(length > 0, 'there is something to read');
-    this.wait();
-    this.counters.prefetches++;
-    this.#context.prefetcher.prefetch(slice, position, length, (result) => {
+    const resident = coldReads.resident(slice.openFile, start, end, (result) => {
       if (this.destroyed) return;
       if (result < 0) {
         this.fail(systemError('read', result));
       } else {
-        // A short answer is left to sendfile, which tells a cut file from a page that went again.
-        this.#checkedEnd = position + length;
+        this.#checkedEnd = start + result;
         this.goOn('tickEnd');
       }
     });
+    if (resident) this.#checkedEnd = end;
+    else this.wait();
+    return resident;
   }
 }

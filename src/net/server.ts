@@ -16,10 +16,10 @@ import { defaultNetLimits, type NetLimits } from '../base/limits.js';
 import { type Logger, silentLogger } from '../base/logger.js';
 import { native as loadedNative, type Native } from '../native/binding.js';
 import { AssemblyBudget } from './assembly-budget.js';
+import { ColdReads } from './cold-reads.js';
 import type { Connection, RequestHandler } from './connection.js';
 import { BlockPool } from './copy-writer.js';
 import { type NetCounters, newNetCounters } from './counters.js';
-import { Prefetcher } from './prefetcher.js';
 import { type ListenerContext, ServerConnection } from './server-connection.js';
 import { descriptorOf } from './socket-handle.js';
 
@@ -171,7 +171,7 @@ export class Server<State = undefined> {
       sendfile:
         native === null || writer === 'copy'
           ? null
-          : { native, clock, prefetcher: new Prefetcher(native) },
+          : { native, clock, coldReads: new ColdReads(native, clock, limits, this.#counters) },
       keepAlive: options.keepAlive ?? true,
       onClosed: (connection) => this.#onClosed(connection),
     };

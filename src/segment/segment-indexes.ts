@@ -29,6 +29,9 @@ export class SegmentIndexes {
   readonly time: TimeIndex;
   readonly fold: IndexFold;
   #logger: Logger;
+  /** How many entries there were when they were unloaded. */
+  #former: { offset: number; time: number } | null = null;
+  #unchanged = false;
 
   constructor(options: SegmentIndexesOptions) {
     const { env, dir, baseOffset, bytesMax } = options;
@@ -38,6 +41,11 @@ export class SegmentIndexes {
     this.time = new TimeIndex({ env, path: timePath, bytesMax });
     this.fold = new IndexFold(this.offset, this.time);
     this.#logger = options.logger;
+  }
+
+  /** The entries loaded last are those that were unloaded before: what was known of the log still holds. */
+  get unchanged(): boolean {
+    return this.#unchanged;
   }
 
   /** No room for another entry in one of them. */
@@ -55,7 +63,12 @@ export class SegmentIndexes {
   load(): boolean {
     const faults = [this.offset.load(), this.time.load()];
     this.fold.restart();
-    return faults.every((fault) => fault === null);
+    const usable = faults.every((fault) => fault === null);
+    const former = this.#former;
+    this.#former = null;
+    this.#unchanged =
+      usable && former?.offset === this.offset.count && former.time === this.time.count;
+    return usable;
   }
 
   /** Writes what is not in the files yet. */
@@ -104,6 +117,7 @@ export class SegmentIndexes {
   /** Forgets the entries until the next `load`. */
   unload(): void {
     this.write();
+    this.#former = { offset: this.offset.count, time: this.time.count };
     this.offset.unload();
     this.time.unload();
   }

@@ -421,7 +421,7 @@ export class Segment implements AsyncDisposable {
     if (used || this.#active || !this.#open || this.#locator.damaged.length > 0) return;
     if (this.#log !== null && (this.#log.syncing || this.#log.hasSlices || this.poisoned)) return;
     this.#size = this.size;
-    this.#indexes.unload();
+    if (this.#loaded) this.#indexes.unload();
     this.#locator.release();
     this.#loaded = false;
     this.#log?.close();
@@ -479,11 +479,11 @@ export class Segment implements AsyncDisposable {
     if (!this.#loaded && !this.#loadIndexes()) this.#examine();
   }
 
-  /** Reads the indexes and walks from the last time entry to the end; false if anything is off. */
+  /** Reads the indexes; at first walks from the last time entry to the end. False if anything is off. */
   #loadIndexes(): boolean {
     const usable = this.#indexes.load();
     if (this.size > 0 && !usable) return false;
-    this.#loaded = this.#walkTail();
+    this.#loaded = this.#indexes.unchanged || this.#walkTail();
     return this.#loaded;
   }
 

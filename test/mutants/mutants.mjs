@@ -6,6 +6,7 @@
 // made impossible is replaced by its like, not dropped.
 
 import { checksumMutants } from './checksums.mjs';
+import { coldReadMutants } from './cold-reads.mjs';
 import { coordinatorMutants } from './coordinators.mjs';
 
 const partitionLog = 'test/log/partition-log.test.ts';
@@ -847,6 +848,7 @@ export const mutants = [
     replace: '',
     tests: ['test/native/mapped-file.test.ts'],
   },
+  ...coldReadMutants,
   ...coordinatorMutants,
   ...checksumMutants,
 ];

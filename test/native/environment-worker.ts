@@ -34,7 +34,7 @@ const listener = createServer({ pauseOnConnect: true }, (socket) => {
   handles.push(handle);
   maps.push(native.mapFile(fd, 0, size));
   native.fdatasync(fd, () => {});
-  native.prefetch(fd, 0, size, () => {});
+  native.prefetch(fd, 0, size, 0, () => {});
   if (handles.length === HANDLE_COUNT) busy();
 });
 listener.listen(0, '127.0.0.1', () => {

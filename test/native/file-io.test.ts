@@ -104,7 +104,8 @@ t.test('a bad descriptor answers -EBADF everywhere', needsNative, async (t) => {
       'syncTogether',
       addon().syncTogether(new Float64Array([9999, 0, 1]), () => t.fail('called back')),
     ],
-    ['prefetch', addon().prefetch(-1, 0, 1, () => t.fail('called back'))],
+    ['prefetch', addon().prefetch(-1, 0, 1, 0, () => t.fail('called back'))],
+    ['dropPages', addon().dropPages(-1, 0, 1, () => t.fail('called back'))],
     ['residentBytes', addon().residentBytes(-1, 0, 1)],
   ];
   for (const [name, result] of calls) t.equal(result, errno('EBADF'), name);

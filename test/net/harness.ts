@@ -104,7 +104,7 @@ export class CountedSlice implements FileSlice {
   readonly fd: number;
   readonly position: number;
   readonly length: number;
-  readonly hot: HotRange;
+  readonly openFile: TestFile;
   readonly #file: TestFile;
   #holderCount = 1;
 
@@ -112,7 +112,7 @@ export class CountedSlice implements FileSlice {
     this.fd = file.fd;
     this.position = position;
     this.length = length;
-    this.hot = file.hot;
+    this.openFile = file;
     this.#file = file;
   }
 

@@ -35,7 +35,7 @@ function slice(length: number): FileSlice {
     fd: 3,
     position: 0,
     length,
-    hot: new HotRange(),
+    openFile: { fd: 3, hot: new HotRange() },
     intactLength: length,
     copyTo: () => 0,
     retain() {},

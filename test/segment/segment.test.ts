@@ -89,6 +89,51 @@ t.test('every offset is read from the batch that holds it, near the end and far'
   }
 });
 
+t.test('what was unloaded is not walked again, wherever its largest timestamp is', async (t) => {
+  const dir = tempDir(t);
+  const env = new FaultyEnv();
+  const made = Segment.create(segmentOptions(dir));
+  // The last entry of the time index is at the first batch: a walk is through all of the log.
+  for (let at = 0; at < 1000; at++) made.append([batch(at, 1, [1_700_000_000_000], 1000)]);
+  made.seal();
+  made.close();
+  const segment = await open(dir, 0, { env, clean: true, nextBaseOffset: offset(1000) });
+  t.teardown(() => segment.close());
+  const readsOf = (at: number): number => {
+    env.calls.length = 0;
+    const read = segment.read(at, 100, { minOneMessage: true });
+    if (read.status !== 'ok') t.fail(read.status);
+    else read.slice?.release();
+    return env.calls.filter((call) => /^pread.*log$/.test(call)).length;
+  };
+  segment.unloadIfIdle();
+  t.ok(readsOf(500) > 12, 'it was not known yet');
+  for (const at of [999, 0, 500]) {
+    segment.unloadIfIdle();
+    segment.unloadIfIdle();
+    const count = readsOf(at);
+    t.ok(count > 0 && count <= 6, `${count} reads for ${at}`);
+    t.same([segment.nextOffset, segment.maxTimestampMs], [1000, 1_700_000_000_000]);
+  }
+  t.end();
+});
+
+t.test('what was never loaded is not known when it is unloaded', async (t) => {
+  const dir = tempDir(t);
+  const made = Segment.create(segmentOptions(dir));
+  // Too small for an entry of the offset index; and the next segment begins further on.
+  made.append([batch(0), batch(1)]);
+  made.seal();
+  made.close();
+  writeFileSync(timeIndexPath(dir), '');
+  const segment = await open(dir, 0, { clean: true, nextBaseOffset: offset(10) });
+  t.teardown(() => segment.close());
+  segment.unloadIfIdle();
+  segment.unloadIfIdle();
+  t.same([segment.nextOffset, segment.maxTimestampMs], [2, 1_700_000_000_001]);
+  t.end();
+});
+
 t.test('a read is bounded by maxBytes and the end position, and by nothing else', (t) => {
   const dir = tempDir(t);
   const segment = Segment.create(segmentOptions(dir));

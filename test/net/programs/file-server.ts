@@ -9,14 +9,14 @@ import { HotRange } from '#src/base/hot-range.js';
 import { Server } from '#src/net/server.js';
 
 const fd = openSync(process.argv[2] ?? '', 'r');
-const hot = new HotRange();
+const openFile = { fd, hot: new HotRange() };
 
 function sliceOf(position: number, length: number): FileSlice {
   return {
     fd,
     position,
     length,
-    hot,
+    openFile,
     intactLength: length,
     copyTo: (target, targetOffset, from, count) =>
       readSync(fd, target, targetOffset, count, position + from),
