@@ -47,6 +47,8 @@ export const suite: Suite = {
     );
     const cold: FilledLog = await fillLog(broker.port, context.dir, {
       ...{ topic: 'cold', partitions: 1, batch, batchesEach: requests * BATCHES_PER_FETCH },
+      // Its timestamps are of long ago.
+      configs: { 'retention.ms': '-1' },
     });
     await createTopic(broker.port, 'tail', 1);
     const tail = new Tail(broker, context.number('rate'));
