@@ -79,6 +79,8 @@ export const RESIDENCY_STEP_BYTES = MIB;
 export const READ_AHEAD_BYTES = 2 * MIB;
 /** What one job gives back to the page cache at most. */
 export const DROP_BYTES_MAX = 16 * MIB;
+/** Ranges that are kept to be given back; those of who reads on are of DROP_BYTES_MAX each. */
+export const DROP_RANGES_MAX = 16_384;
 /** Prefetch jobs in the libuv pool at a time: half of its default four threads. */
 export const PREFETCH_JOBS_MAX = 2;
 /** How long a range that was sent counts as resident without a look. */

@@ -5,10 +5,10 @@
  *     file   |--- sent ---|-- asked for --|-- read ahead --|-- being read --|
  *                         start           wantedEnd        end              end + one step
  *
- * Reading ahead begins with the second cold range in a row, goes no further than READ_AHEAD_BYTES
- * beyond what was asked for, while the disk is asked for one step more; it ends where a step is in the page cache
- * anyway or the file is at its end.
- * One such streak a file: of two readers in one cold file the later one waits for each of its steps.
+ * Reading ahead begins with the second cold range in a row, and goes no further than READ_AHEAD_BYTES
+ * beyond what was asked for; the disk is asked for one step more, which nobody waits for. It ends where a
+ * step is in the page cache anyway, or the file is at its end. One such streak a file: of two readers in
+ * one cold file the later one waits for each of its steps.
  */
 
 import type { OpenFile } from '../base/chunk.js';

@@ -1,6 +1,6 @@
 /**
  * Gives back to the page cache what was read into it only to be sent: the oldest of it, when it is more
- * than a bound.
+ * than a bound, or in too many pieces.
  *
  *     [ read first ][ ... ][ ... ][ read last ]      in order of reading, over all files
  *      \__ dropped _/\______ at most bytesMax ______/
@@ -11,7 +11,7 @@
 
 import type { OpenFile } from '../base/chunk.js';
 import { FixedQueue } from '../base/fixed-queue.js';
-import { DROP_BYTES_MAX } from '../base/limits.js';
+import { DROP_BYTES_MAX, DROP_RANGES_MAX } from '../base/limits.js';
 import type { Native } from '../native/binding.js';
 import type { NetCounters } from './counters.js';
 
@@ -50,9 +50,14 @@ export class DropBehind {
     this.#drop();
   }
 
+  #isFull(): boolean {
+    const { size } = this.#ranges;
+    return (this.#bytes > this.#bytesMax && size > 1) || size > DROP_RANGES_MAX;
+  }
+
   /** One job at a time. */
   #drop(): void {
-    while (!this.#dropping && this.#bytes > this.#bytesMax && this.#ranges.size > 1) {
+    while (!this.#dropping && this.#isFull()) {
       const { file, position, length } = this.#ranges.shift() as ReadRange;
       this.#bytes -= length;
       if (file.fd < 0) continue;

@@ -6,6 +6,7 @@ import { ManualClock } from '#src/base/clock.js';
 import { HotRange } from '#src/base/hot-range.js';
 import {
   DROP_BYTES_MAX,
+  DROP_RANGES_MAX,
   defaultNetLimits,
   HOT_MS_MAX,
   READ_AHEAD_BYTES,
@@ -259,6 +260,22 @@ t.test('what was read first is dropped first, and is hot no more', (t) => {
   t.ok(
     cache.drops.slice(1).every(({ fd }) => fd === 6),
     'of a closed file nothing is: its number may be another',
+  );
+  t.end();
+});
+
+t.test('pieces that are kept to be dropped are bounded', (t) => {
+  const { cache, ask } = setUp(64 * STEP);
+  for (let i = 0; i <= DROP_RANGES_MAX; i++) {
+    const at = (i % 4096) * 4 * PAGE;
+    cache.pages.fill('absent', at / PAGE, at / PAGE + 1);
+    ask(at, at + PAGE);
+    cache.finish();
+    if (cache.drops.length > 0 && i < DROP_RANGES_MAX) t.fail(`dropped after ${i}`);
+  }
+  t.same(
+    cache.drops.map(({ position, length }) => [position, length]),
+    [[0, PAGE]],
   );
   t.end();
 });
