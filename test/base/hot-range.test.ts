@@ -36,3 +36,19 @@ t.test('heat has an age: that of the oldest part', async (t) => {
   t.ok(hot.covers(200, 300, nowMs));
   t.notOk(hot.covers(100, 200, nowMs), 'what is old is forgotten with the next mark');
 });
+
+t.test('of what is forgotten in the middle the end stays', (t) => {
+  const left = (start: number, end: number): boolean[] => {
+    const range = new HotRange();
+    range.mark(100, 200, 0);
+    range.forget(start, end);
+    return [range.covers(100, 120, 0), range.covers(140, 150, 0), range.covers(180, 200, 0)];
+  };
+  t.same(left(0, 100), [true, true, true], 'beside it');
+  t.same(left(200, 300), [true, true, true]);
+  t.same(left(0, 120), [false, true, true]);
+  t.same(left(130, 160), [false, false, true]);
+  t.same(left(160, 300), [true, true, false]);
+  t.same(left(0, 300), [false, false, false]);
+  t.end();
+});

@@ -108,6 +108,14 @@ function setUp(size = 64 * STEP, coldBytesMax = defaultNetLimits.coldBytesMax) {
   return { cache, clock, counters, file, answers, ask };
 }
 
+/** Two cold ranges, one after the other: what is read ahead of begins so. */
+function twoInARow({ ask, cache }: Pick<ReturnType<typeof setUp>, 'ask' | 'cache'>): void {
+  for (const start of [0, STEP]) {
+    ask(start, start + STEP);
+    cache.finish();
+  }
+}
+
 t.test('the second cold range in a row is read ahead of, and not looked at again', (t) => {
   const { cache, counters, answers, ask } = setUp();
   t.equal(ask(0, STEP), false);
@@ -132,10 +140,7 @@ t.test('the second cold range in a row is read ahead of, and not looked at again
 
 t.test('who asks for the step that is being read waits for that', (t) => {
   const { cache, answers, ask } = setUp();
-  for (const start of [0, STEP]) {
-    ask(start, start + STEP);
-    cache.finish();
-  }
+  twoInARow({ ask, cache });
   t.equal(ask(2 * STEP, 3 * STEP), false);
   t.equal(cache.jobs.length, 1);
   cache.finish();
@@ -146,10 +151,7 @@ t.test('who asks for the step that is being read waits for that', (t) => {
 
 t.test('reading ahead ends at the end of the file, and where all is there', (t) => {
   const short = setUp(2 * STEP + 5 * PAGE);
-  for (const start of [0, STEP]) {
-    short.ask(start, start + STEP);
-    short.cache.finish();
-  }
+  twoInARow(short);
   short.cache.finish();
   t.same(short.cache.jobs, []);
   t.equal(short.ask(2 * STEP, 2 * STEP + 5 * PAGE), true);
@@ -157,10 +159,7 @@ t.test('reading ahead ends at the end of the file, and where all is there', (t) 
 
   const warm = setUp();
   warm.cache.pages.fill('there', (3 * STEP) / PAGE);
-  for (const start of [0, STEP]) {
-    warm.ask(start, start + STEP);
-    warm.cache.finish();
-  }
+  twoInARow(warm);
   t.same(warm.cache.jobs, []);
   t.equal(warm.ask(3 * STEP, 4 * STEP), true);
   t.equal(warm.counters.readAheads, 0);
@@ -180,10 +179,7 @@ t.test('who jumps about is not read ahead of', (t) => {
 
 t.test('what was read ahead long ago is looked at', (t) => {
   const { cache, clock, ask } = setUp();
-  for (const start of [0, STEP]) {
-    ask(start, start + STEP);
-    cache.finish();
-  }
+  twoInARow({ ask, cache });
   cache.finish();
   cache.finish();
   clock.advance(HOT_MS_MAX + 1);
@@ -195,10 +191,7 @@ t.test('what was read ahead long ago is looked at', (t) => {
 
 t.test('an error is told to who asked; one ahead of the reader is met when it comes there', (t) => {
   const { cache, answers, ask } = setUp();
-  for (const start of [0, STEP]) {
-    ask(start, start + STEP);
-    cache.finish();
-  }
+  twoInARow({ ask, cache });
   ask(2 * STEP, 3 * STEP);
   cache.pages.fill('absent', (2 * STEP) / PAGE);
   cache.jobs.shift()?.callback(-EIO);
