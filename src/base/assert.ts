@@ -1,6 +1,8 @@
 /**
  * Assertions for programmer errors. Input from disk or network is validated, never asserted.
  *
+ * A message is made at every call, not only when it is needed: where code is hot it is a constant.
+ *
  * `assert` is always on and must be cheap. `verify` is for costly checks: it runs only when
  * MILLRACE_VERIFY=1, which every test run sets.
  */

@@ -11,7 +11,7 @@ export type Offset = number & { readonly [offsetBrand]: 'Offset' };
 
 /** Asserts that `value` is a whole number >= 0 and brands it. */
 export function offset(value: number): Offset {
-  assert(Number.isSafeInteger(value) && value >= 0, `not an offset: ${value}`);
+  assert(Number.isSafeInteger(value) && value >= 0, 'an offset is a whole number from 0 on');
   return value as Offset;
 }
 

@@ -26,9 +26,10 @@ export class Subscribers {
 
   /** Callbacks may end subscriptions, their own and others: what has ended is not run any more. */
   notify(): void {
+    if (this.#first === null) return;
     this.#notifyingCount++;
     try {
-      for (let one = this.#first; one !== null; one = one.next) {
+      for (let one: Subscription | null = this.#first; one !== null; one = one.next) {
         if (!one.ended) one.callback(one.key);
       }
     } finally {

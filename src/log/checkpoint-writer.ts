@@ -8,13 +8,7 @@ import { Mutex } from '../base/mutex.js';
 import { OFFSET_ZERO, type Offset } from '../base/offset.js';
 import type { OffsetCheckpoint } from './checkpoints.js';
 import type { LogDir } from './log-dir.js';
-import type { PartitionLog } from './partition-log.js';
-
-/** A log and where it is. */
-export interface OpenLog {
-  readonly log: PartitionLog;
-  readonly dir: LogDir;
-}
+import type { OpenLog } from './open-logs.js';
 
 export class CheckpointWriter {
   /** By `TOPIC-PARTITION`. */

@@ -26,6 +26,8 @@ export interface EpochEnd {
 
 export class LeaderEpochCache {
   #entries: EpochEntry[] = [];
+  /** Of the last entry: every append asks for it. */
+  #latestEpoch = -1;
 
   /** `entries` from a file: those that break the order are dropped. */
   constructor(entries: readonly EpochEntry[] = []) {
@@ -38,7 +40,7 @@ export class LeaderEpochCache {
 
   /** -1 if nothing was written yet. */
   get latestEpoch(): number {
-    return this.#entries[this.#entries.length - 1]?.epoch ?? -1;
+    return this.#latestEpoch;
   }
 
   /** The epoch of a batch at `startOffset`. True if that was new: the file wants writing. */
@@ -55,6 +57,7 @@ export class LeaderEpochCache {
       this.#entries.pop();
     }
     this.#entries.push({ epoch, startOffset });
+    this.#latestEpoch = epoch;
     return true;
   }
 
@@ -86,6 +89,7 @@ export class LeaderEpochCache {
   truncateTo(endOffset: Offset): boolean {
     const before = this.#entries.length;
     this.#entries = this.#entries.filter((entry) => entry.startOffset < endOffset);
+    this.#latestEpoch = this.#entries[this.#entries.length - 1]?.epoch ?? -1;
     return this.#entries.length !== before;
   }
 

@@ -22,7 +22,7 @@ import type { Random } from '../base/random.js';
 import { yieldToLoop } from '../base/tick.js';
 import type { Env } from '../file/env.js';
 import { isOfflineError, offlineError } from '../file/guarded-env.js';
-import { CheckpointWriter, type OpenLog } from './checkpoint-writer.js';
+import { CheckpointWriter } from './checkpoint-writer.js';
 import { ChecksumMaker } from './checksum-maker.js';
 import {
   type CleanerSettings,
@@ -35,6 +35,7 @@ import { rewriteUnsynced } from './failed-sync.js';
 import { FileReaper } from './file-reaper.js';
 import { LogDir, type PartitionDirEntry } from './log-dir.js';
 import { LogFiles } from './log-files.js';
+import { type OpenLog, OpenLogs } from './open-logs.js';
 import { formatDeletedDir, formatPartitionDir, type PartitionName } from './partition-dir.js';
 import { PartitionLog, type PartitionLogOptions } from './partition-log.js';
 import { Scrubber, type ScrubStats } from './scrubber.js';
@@ -136,7 +137,7 @@ export class LogManager implements AsyncDisposable {
   readonly #dirs: readonly LogDir[];
   readonly #reaper: FileReaper;
   /** By `TOPIC-PARTITION`. */
-  readonly #logs = new Map<string, OpenLog>();
+  readonly #logs = new OpenLogs();
   /** Names that are being created, opened or deleted. */
   readonly #busy = new Set<string>();
   /** Where the partitions under creation go: they count as there. */
@@ -193,7 +194,7 @@ export class LogManager implements AsyncDisposable {
     for (const dir of dirs) dir.onOffline = () => this.#wentOffline(dir);
     this.clusterId = clusterId;
     this.nodeId = options.nodeId;
-    this.#checkpoints = new CheckpointWriter(this.#logs, () => [
+    this.#checkpoints = new CheckpointWriter(this.#logs.byName, () => [
       ...this.#failures.keys(),
       ...this.#leftAlone,
     ]);
@@ -233,7 +234,7 @@ export class LogManager implements AsyncDisposable {
   }
 
   getLog(topic: string, partition: number): PartitionLog | undefined {
-    return this.#logs.get(formatPartitionDir(topic, partition))?.log;
+    return this.#logs.find(topic, partition);
   }
 
   /** Every open log, by topic, then partition. */
@@ -246,7 +247,7 @@ export class LogManager implements AsyncDisposable {
 
   #statusOf(dir: LogDir): LogDirStatus {
     const logs = this.logs().filter(
-      (log) => this.#logs.get(formatPartitionDir(log.topic, log.partition))?.dir === dir,
+      (log) => this.#logs.byName.get(formatPartitionDir(log.topic, log.partition))?.dir === dir,
     );
     const { path, meta, failure: error } = dir;
     return { path, directoryId: meta?.directoryId ?? null, error, logs };
@@ -280,7 +281,7 @@ export class LogManager implements AsyncDisposable {
     if (problem !== null) throw new MillraceError(problem, { code: 'INVALID_TOPIC' });
     if (this.#closing !== null)
       throw new MillraceError('the log manager is closed', { code: 'CLOSED' });
-    if (this.#logs.has(name) || this.#busy.has(name) || this.#failures.has(name)) {
+    if (this.#logs.byName.has(name) || this.#busy.has(name) || this.#failures.has(name)) {
       throw new MillraceError(`${name} exists`, { code: 'ALREADY_EXISTS' });
     }
     const dir = this.#emptiestDir();
@@ -296,7 +297,7 @@ export class LogManager implements AsyncDisposable {
       const log = await this.#openLog(dir, { topic, partition }, config, NEW_LOG);
       await env.syncDir(path);
       await env.syncDir(dir.path);
-      this.#logs.set(name, { log, dir });
+      this.#logs.add(name, { log, dir });
       return log;
     } catch (error) {
       this.#removeCreated(env, path);
@@ -314,7 +315,7 @@ export class LogManager implements AsyncDisposable {
    */
   async deleteLog(topic: string, partition: number): Promise<boolean> {
     const name = formatPartitionDir(topic, partition);
-    const entry = this.#logs.get(name);
+    const entry = this.#logs.byName.get(name);
     if (entry === undefined) return false;
     if (entry.dir.failure !== null) throw entry.dir.failure;
     this.#logs.delete(name);
@@ -368,7 +369,7 @@ export class LogManager implements AsyncDisposable {
    */
   runCompaction(options?: CompactionOptions): Promise<CompactionSummary> {
     return this.#compacting.run(() => {
-      const logs = [...this.#logs].map(([name, { log, dir }]) => ({ name, log, dir }));
+      const logs = [...this.#logs.byName].map(([name, { log, dir }]) => ({ name, log, dir }));
       return this.#cleaner.run(logs, options);
     });
   }
@@ -483,7 +484,7 @@ export class LogManager implements AsyncDisposable {
     const config = this.#options.topicConfig?.(topic) ?? this.#options.config;
     const { recoveryPoints, logStartOffsets } = dir.checkpoints;
     try {
-      if (this.#logs.has(name) || this.#busy.has(name)) {
+      if (this.#logs.byName.has(name) || this.#busy.has(name)) {
         throw new MillraceError(`${name} is in two data directories`, { code: 'DUPLICATE_LOG' });
       }
       this.#busy.add(name);
@@ -493,7 +494,7 @@ export class LogManager implements AsyncDisposable {
       if (dir.hasFailedSync) await rewriteUnsynced(dir.env, dir.pathOf(name), recoveryPoint);
       const log = await this.#openLog(dir, entry, config, start);
       this.#busy.delete(name);
-      this.#logs.set(name, { log, dir });
+      this.#logs.add(name, { log, dir });
       if (dir.failure !== null) log.takeOffline(dir.failure.message);
     } catch (error) {
       // The next start looks at it again, and closely.

@@ -7,7 +7,7 @@
  * read_committed. The log end is the next offset to be written.
  */
 
-import { assert } from '../base/assert.js';
+import { AssertionError, assert } from '../base/assert.js';
 import type { Offset } from '../base/offset.js';
 import type { OffsetsSnapshot } from './results.js';
 
@@ -44,10 +44,10 @@ export class LogOffsets implements OffsetsSnapshot {
 
   /** Sets all four; asserts their order. */
   move(logStart: Offset, lastStable: Offset, highWatermark: Offset, logEnd: Offset): void {
-    assert(
-      logStart <= lastStable && lastStable <= highWatermark && highWatermark <= logEnd,
-      `offsets out of order: ${logStart} ${lastStable} ${highWatermark} ${logEnd}`,
-    );
+    if (logStart > lastStable || lastStable > highWatermark || highWatermark > logEnd) {
+      const all = [logStart, lastStable, highWatermark, logEnd];
+      throw new AssertionError(`offsets out of order: ${all.join(' ')}`);
+    }
     this.#logStart = logStart;
     this.#lastStable = lastStable;
     this.#highWatermark = highWatermark;

@@ -136,7 +136,7 @@ export class PartitionLog implements AsyncDisposable {
     this.#epochs = loaded.epochs;
     this.#openedSnapshot = loaded.snapshotOffset;
     this.#transactions = transactions;
-    const lastStable = transactions.state.lastStableOffset(logStartOffset, logEndOffset) as Offset;
+    const lastStable = transactions.lastStableOffset(logStartOffset, logEndOffset);
     this.#offsets = new LogOffsets(logStartOffset, logEndOffset, lastStable);
     this.#reader = new LogReader(segments, this.#offsets, (from, upperBound) =>
       transactions.aborted(from, upperBound),
@@ -151,7 +151,7 @@ export class PartitionLog implements AsyncDisposable {
       epochs: loaded.epochs,
       offsets: this.#offsets,
       flusher: this.#flusher,
-      onVisible: () => this.#subscribers.notify(),
+      subscribers: this.#subscribers,
     });
     this.#compaction = new LogCompaction({
       ...options,
@@ -442,8 +442,7 @@ export class PartitionLog implements AsyncDisposable {
       const highWatermark = Math.min(this.#offsets.highWatermark, end) as Offset;
       // A batch goes as a whole, also where the log started in the middle of it.
       const start = Math.min(logStartOffset, end) as Offset;
-      const { state } = this.#transactions;
-      const lastStable = state.lastStableOffset(start, highWatermark) as Offset;
+      const lastStable = this.#transactions.lastStableOffset(start, highWatermark);
       this.#offsets.move(start, lastStable, highWatermark, end);
       return end;
     } catch (error) {
@@ -582,8 +581,7 @@ export class PartitionLog implements AsyncDisposable {
   #moveLogStart(offset: Offset): void {
     const { logStartOffset, highWatermark, logEndOffset } = this.#offsets;
     if (offset <= logStartOffset) return;
-    const { state } = this.#transactions;
-    const lastStable = state.lastStableOffset(offset, highWatermark) as Offset;
+    const lastStable = this.#transactions.lastStableOffset(offset, highWatermark);
     this.#offsets.move(offset, lastStable, highWatermark, logEndOffset);
     if (this.#epochs.trimTo(offset)) this.#files.writeEpochs(this.#epochs.entries);
   }

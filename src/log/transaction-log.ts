@@ -87,6 +87,12 @@ export class TransactionLog {
     return this.#state;
   }
 
+  /** Below it everything is decided. Bounds as of TransactionState. */
+  lastStableOffset(logStartOffset: number, highWatermark: number): Offset {
+    if (!this.#hasTransactions) return Math.max(logStartOffset, highWatermark) as Offset;
+    return this.#state.lastStableOffset(logStartOffset, highWatermark) as Offset;
+  }
+
   /** After the log was cut: the transactions that are open at its end. */
   reopen(producers: readonly ProducerEntry[]): void {
     this.#state = TransactionState.from(producers);

@@ -101,7 +101,7 @@ function decodeMessage(
   position: number,
 ): unknown {
   if (!inRange(schema.versions, version)) {
-    throw new ProtocolError(`${schema.name} has no version ${version}`);
+    throw new ProtocolError('a version of this message');
   }
   const reader = new MessageReader(frame, position);
   return codecOf(schema, version).decode(reader);
@@ -115,7 +115,7 @@ function encodeFrame(
   body: unknown,
   writeHeader: (writer: MessageWriter) => void,
 ): Chunk[] {
-  assert(inRange(schema.versions, version), `${schema.name} has no version ${version}`);
+  assert(inRange(schema.versions, version), 'a version of this message');
   const writer = sharedWriter;
   try {
     writer.int32(0);

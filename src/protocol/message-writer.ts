@@ -49,7 +49,7 @@ export class MessageWriter extends ByteWriter {
       return;
     }
     const size = Buffer.byteLength(value);
-    assert(size <= STRING_SIZE_MAX, `a string of ${size} bytes`);
+    assert(size <= STRING_SIZE_MAX, 'a string that fits');
     this.unsignedVarint(size + 1);
     this.string(value);
   }
@@ -72,7 +72,7 @@ export class MessageWriter extends ByteWriter {
     }
     if (at - start !== length) at = start + bytes.write(value, start, 'utf8');
     const size = at - start;
-    assert(size <= STRING_SIZE_MAX, `a string of ${size} bytes`);
+    assert(size <= STRING_SIZE_MAX, 'a string that fits');
     bytes[start - 2] = size >> 8;
     bytes[start - 1] = size;
     this.position = at;
@@ -100,7 +100,7 @@ export class MessageWriter extends ByteWriter {
   finishFrame(): Chunk[] {
     const splits = this.#splits;
     const size = this.position + this.#recordsSize - 4;
-    assert(size <= 0x7fffffff, `a frame of ${size} bytes`);
+    assert(size <= 0x7fffffff, 'a frame that fits');
     writeInt32(this.bytes, 0, size);
     if (splits.length === 0) return [this.finish()];
     const between = this.#between;

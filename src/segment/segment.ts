@@ -58,7 +58,7 @@ export class Segment implements AsyncDisposable {
   #files: SegmentFiles;
   /** Null: sealed and not opened yet. */
   #log: LogFile | null;
-  #size: number;
+  #size = 0;
   #active: boolean;
   #indexes: SegmentIndexes;
   #locator: BatchLocator;
@@ -91,7 +91,6 @@ export class Segment implements AsyncDisposable {
     this.#options = options;
     this.#files = files;
     this.#log = log;
-    this.#size = 0;
     this.#active = nextBaseOffset === null;
     this.#nextBaseOffset = nextBaseOffset;
     this.#nextOffset = options.baseOffset;
@@ -251,8 +250,9 @@ export class Segment implements AsyncDisposable {
     assert(this.canHold(lastOffset), 'the segment can hold these offsets');
     log.append(chunks, size);
     const { indexIntervalBytes } = this.#options.config;
-    const notes = { baseOffset: this.baseOffset, fold: this.#indexes.fold, tail: this.#tail };
-    const noted = noteAppended(chunks, position, { ...notes, indexIntervalBytes });
+    const { fold } = this.#indexes;
+    const notes = { baseOffset: this.baseOffset, fold, tail: this.#tail, indexIntervalBytes };
+    const noted = noteAppended(chunks, position, notes);
     assert(noted.endPosition === log.size, 'as many bytes as were written');
     this.#nextOffset = noted.nextOffset;
     if (position === 0) this.#firstTimestampMs = noted.firstTimestampMs;

@@ -94,8 +94,8 @@ export const mutants = [
   {
     name: 'no directory sync after creating a log',
     file: 'src/log/log-manager.ts',
-    search: 'await env.syncDir(dir.path);\n      this.#logs.set(name, { log, dir });',
-    replace: 'this.#logs.set(name, { log, dir });',
+    search: 'await env.syncDir(dir.path);\n      this.#logs.add(name, { log, dir });',
+    replace: 'this.#logs.add(name, { log, dir });',
     tests: ['test/mutants/order.test.ts'],
   },
   {
