@@ -16,6 +16,7 @@
 #include "mapped_file.h"
 #include "page_cache.h"
 #include "pool_job.h"
+#include "random.h"
 #include "socket_handle.h"
 #include "socket_io.h"
 #include "sync_job.h"
@@ -28,7 +29,7 @@
 namespace millrace {
 
 // Of the interface in src/native/binding.ts, which refuses any other number.
-inline constexpr int kInterfaceVersion = 2;
+inline constexpr int kInterfaceVersion = 3;
 
 Addon::Addon(napi_env env) {
   // Without the hook a worker that ends with an armed handle would abort the process.
@@ -127,6 +128,7 @@ Napi::Object Init(Napi::Env env, Napi::Object exports) {
   ExportMapFunctions(env, exports);
   ExportPageCacheFunctions(env, exports);
   ExportPoolFunctions(env, exports);
+  ExportRandomFunctions(env, exports);
   ExportSocketFunctions(env, exports);
   SocketHandle::Export(env, exports);
 #ifdef MILLRACE_CANARY

@@ -3,7 +3,6 @@
 //
 //     node scripts/code-cache.mjs      run by scripts/bundle.mjs
 
-import { createHash } from 'node:crypto';
 import { mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { connect } from 'node:net';
@@ -18,7 +17,8 @@ const cachePath = join(root, 'dist/cli/bundle.cache');
 const dir = mkdtempSync(join(tmpdir(), 'millrace-code-cache-'));
 
 const { wrapBundle } = await import('../dist/cli/bundle-code.js');
-const source = readFileSync(path, 'utf8');
+const bytes = readFileSync(path);
+const source = bytes.toString('latin1');
 const script = new Script(wrapBundle(source), {
   filename: path,
   importModuleDynamically: constants.USE_MAIN_CONTEXT_DEFAULT_LOADER,
@@ -37,9 +37,8 @@ const port = await new Promise((resolve) => {
 });
 await produceOnce(port);
 
-const head = createHash('sha256').update(source).digest();
 const made = `${cachePath}.${process.pid}`;
-writeFileSync(made, Buffer.concat([head, script.createCachedData()]));
+writeFileSync(made, Buffer.concat([bytes, script.createCachedData()]));
 renameSync(made, cachePath);
 rmSync(dir, { recursive: true, force: true });
 process.exit(0);

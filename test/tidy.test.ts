@@ -25,7 +25,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   log: ['segment', 'index', 'record', 'file'],
   client: ['net', 'security', 'protocol', 'record'],
   coordinator: ['log', 'record', 'protocol'],
-  cluster: ['log', 'client', 'protocol', 'file'],
+  cluster: ['log', 'client', 'protocol', 'record', 'file'],
   storage: ['log', 'segment', 'record', 'file'],
   streams: ['client', 'record'],
   connect: ['client', 'record'],
@@ -62,7 +62,7 @@ const RESERVED: readonly (readonly [string, RegExp, readonly string[]])[] = [
   [
     'chance',
     /Math\.random|\brandom(Bytes|FillSync|UUID|Int)\b|getRandomValues/,
-    ['src/base/random.ts'],
+    ['src/base/random.ts', 'src/file/system-random.ts'],
   ],
   ['the addon', /process\.dlopen|\.node['"`]/, ['src/native/binding.ts']],
   ['generated source', /new Function\(/, ['src/protocol/']],

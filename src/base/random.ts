@@ -1,6 +1,7 @@
-/** Randomness, behind an interface: the only file that draws numbers. Tests pass a seed and print it. */
-
-import { randomFillSync } from 'node:crypto';
+/**
+ * Randomness, behind an interface. This file and file/system-random.ts are the only ones that draw numbers.
+ * Tests pass a seed and print it.
+ */
 
 export interface Random {
   /** A whole number in [0, bound). */
@@ -8,17 +9,6 @@ export interface Random {
   /** Fills `target` and returns it. */
   fill(target: Uint8Array): Uint8Array;
 }
-
-const scratch = new Uint32Array(2);
-
-export const systemRandom: Random = {
-  below(bound) {
-    randomFillSync(scratch);
-    const high = (scratch[0] as number) & 0x1fffff;
-    return Math.floor(((high * 2 ** 32 + (scratch[1] as number)) / 2 ** 53) * bound);
-  },
-  fill: (target) => randomFillSync(target),
-};
 
 /** Repeatable numbers from a 32-bit seed (mulberry32). Not for secrets. */
 export function seededRandom(seed: number): Random {

@@ -5,11 +5,11 @@
  * is dist/cli/main.cjs.
  *
  * The file is compiled with V8's code of an earlier start (scripts/code-cache.mjs), where the build left
- * it. It begins with the SHA-256 of the file that it was made from, because V8 itself compares nothing
- * but the length; V8 refuses that of another version of itself, and compiles as ever.
+ * it. It begins with a copy of the file that it was made from, because V8 itself compares nothing but the
+ * length, and to compare is cheaper than any hash; V8 refuses that of another version of itself, and
+ * compiles as ever.
  */
 
-import { createHash } from 'node:crypto';
 import { readFileSync, statSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { fileURLToPath } from 'node:url';
@@ -17,8 +17,6 @@ import { constants, Script } from 'node:vm';
 import { type BundleFunction, wrapBundle } from './bundle-code.js';
 
 type Command = typeof import('./command.js');
-
-const HASH_SIZE = 32;
 
 if (bundleIsFresh()) void loadBundle().runCommand();
 else void import('./command.js').then(({ runCommand }) => runCommand());
@@ -50,8 +48,8 @@ function loadBundle(): Command {
 function cachedDataOf(source: Buffer): Buffer | null {
   if (modifiedMs('./bundle.cache') === 0) return null;
   const cache = readFileSync(pathOf('./bundle.cache'));
-  const hash = createHash('sha256').update(source).digest();
-  return cache.subarray(0, HASH_SIZE).equals(hash) ? cache.subarray(HASH_SIZE) : null;
+  const { length } = source;
+  return cache.subarray(0, length).equals(source) ? cache.subarray(length) : null;
 }
 
 function pathOf(path: string): string {

@@ -1,15 +1,17 @@
 /**
  * The metadata file as text: a head line and a JSON document.
  *
- *     millrace-metadata 1 sha256=<64 hex digits>\n
+ *     millrace-metadata 2 crc32c=<8 hex digits>\n
  *     {"revision":7,"nextProducerId":1000,"topics":[...],"configs":[...],"quotas":[...]}\n
  *
- * The checksum covers every byte after the head line. A file that fails it is not used; which file is
+ * The checksum covers every byte after the head line. Documents of version 1 have another one,
+ * sha256=<64 hex digits>, and are the same but for that. A file that fails it is not used; which file is
  * used instead is the store's business (metadata-store.ts).
  */
 
-import { createHash } from 'node:crypto';
+import { createRequire } from 'node:module';
 import { topicNameProblem } from '../log/topic-name.js';
+import { crc32c } from '../record/checksum.js';
 import {
   type ClientQuota,
   type ConfigResourceType,
@@ -19,8 +21,8 @@ import {
   topic,
 } from './metadata-image.js';
 
-const VERSION = 1;
-const HEAD = /^millrace-metadata (\d+) sha256=([0-9a-f]{64})\n/;
+const VERSION = 2;
+const HEAD = /^millrace-metadata (\d+) (\S+)\n/;
 const TOPIC_ID = /^[A-Za-z0-9_-]{22}$/;
 
 export interface MetadataDocument {
@@ -49,7 +51,7 @@ export function encodeMetadataDocument(document: MetadataDocument): Uint8Array {
   const { revision, nextProducerId, configs = [], quotas = [] } = document;
   const content = { revision, nextProducerId, topics, configs, quotas };
   const body = Buffer.from(`${JSON.stringify(content)}\n`);
-  const head = `millrace-metadata ${VERSION} sha256=${checksumOf(body)}\n`;
+  const head = `millrace-metadata ${VERSION} ${checksumOf(body, VERSION)}\n`;
   return Buffer.concat([Buffer.from(head), body]);
 }
 
@@ -57,9 +59,12 @@ export function decodeMetadataDocument(bytes: Uint8Array): DecodedDocument {
   const head = HEAD.exec(Buffer.from(bytes.subarray(0, 128)).toString('latin1'));
   if (head === null) return problem('it does not begin with a millrace-metadata line');
   const [line, version, checksum] = head as unknown as [string, string, string];
-  if (Number(version) !== VERSION) return problem(`its version is ${version}, known is ${VERSION}`);
+  const number = Number(version);
+  if (number !== 1 && number !== VERSION) {
+    return problem(`its version is ${version}, known are 1 to ${VERSION}`);
+  }
   const body = bytes.subarray(line.length);
-  if (checksumOf(body) !== checksum) return problem('its checksum is wrong');
+  if (checksumOf(body, number) !== checksum) return problem('its checksum is wrong');
   try {
     return readDocument(JSON.parse(Buffer.from(body).toString('utf8')));
   } catch (error) {
@@ -67,8 +72,13 @@ export function decodeMetadataDocument(bytes: Uint8Array): DecodedDocument {
   }
 }
 
-function checksumOf(bytes: Uint8Array): string {
-  return createHash('sha256').update(bytes).digest('hex');
+function checksumOf(bytes: Uint8Array, version: 1 | 2): string {
+  if (version === 2) return `crc32c=${crc32c(bytes).toString(16).padStart(8, '0')}`;
+  // Loaded where it is needed: 2 ms of a start.
+  const { createHash } = createRequire(import.meta.url)(
+    'node:crypto',
+  ) as typeof import('node:crypto');
+  return `sha256=${createHash('sha256').update(bytes).digest('hex')}`;
 }
 
 function readDocument(value: unknown): DecodedDocument {

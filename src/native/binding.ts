@@ -131,6 +131,9 @@ export interface Native {
   /** Which implementation runs on this CPU: 'vpclmul', 'sse42', 'armv8' or 'table'. */
   crc32cKind(): string;
 
+  /** Fills `bytes` by getrandom(2): fit for secrets. */
+  fillRandom(bytes: Uint8Array): number;
+
   /**
    * Walks the v2 record batches in bytes [offset, end) of `bytes` and checks them; answers how many
    * passed. Any input is safe. `out` gets, for WALK_HEAD = 2 and WALK_STRIDE = 16,
@@ -302,7 +305,7 @@ export interface Native {
 }
 
 /** Of the interface above; an addon that says another number is not loaded. */
-const INTERFACE_VERSION = 2;
+const INTERFACE_VERSION = 3;
 
 const loaded = load();
 

@@ -7,7 +7,6 @@
  * relies on: whoever embeds this and resets SIGPIPE dies with the first peer that goes away.
  */
 
-import { lookup } from 'node:dns/promises';
 import { createServer, isIP, type Server as NetServer, type Socket } from 'node:net';
 import { assert } from '../base/assert.js';
 import { type Clock, systemClock } from '../base/clock.js';
@@ -245,6 +244,7 @@ export class Server<State = undefined> {
 async function addressOf(host: string): Promise<string> {
   if (host === '') return '0.0.0.0';
   if (isIP(host) !== 0) return host;
+  const { lookup } = await import('node:dns/promises');
   const found = await lookup(host, { all: true }).catch((cause: unknown) => {
     throw new MillraceError(`cannot listen on ${host}: no such host`, {
       code: 'LISTEN_FAILED',

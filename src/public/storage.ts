@@ -4,8 +4,8 @@ export { systemClock } from '../base/clock.js';
 export { MillraceError } from '../base/errors.js';
 export type { LogFields, Logger } from '../base/logger.js';
 export type { Offset } from '../base/offset.js';
-export { systemRandom } from '../base/random.js';
 export { systemEnv } from '../file/env.js';
+export { systemRandom } from '../file/system-random.js';
 export type { Durability } from '../log/durability.js';
 export {
   type CreateLogOptions,

@@ -6,8 +6,9 @@
 import { type Clock, systemClock } from '../base/clock.js';
 import { LONG_MAX } from '../base/config-table.js';
 import { type Logger, silentLogger } from '../base/logger.js';
-import { type Random, systemRandom } from '../base/random.js';
+import type { Random } from '../base/random.js';
 import { type Env, systemEnv } from '../file/env.js';
+import { systemRandom } from '../file/system-random.js';
 import { type Durability, flushSettings } from '../log/durability.js';
 import { defaultLogConfig, type LogConfig } from '../log/topic-config.js';
 import type { CompressionName } from '../record/compression/codec.js';

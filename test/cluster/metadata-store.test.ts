@@ -36,6 +36,24 @@ t.test('a document comes back as it was', async (t) => {
   });
 });
 
+t.test(
+  'a document of version 1 is read, one that has changed or is of version 3 is not',
+  async (t) => {
+    const checksum = '08fd2e3e29964b213c137e55efc27c81819245d38ddbf66634a779c6e6e4647f';
+    const body = '{"revision":9,"nextProducerId":4000,"topics":[]}\n';
+    const decode = (text: string) => decodeMetadataDocument(Buffer.from(text));
+    t.match(decode(`millrace-metadata 1 sha256=${checksum}\n${body}`), {
+      ok: true,
+      document: { revision: 9, nextProducerId: 4000, topics: [] },
+    });
+    const changed = body.replace('4000', '4001');
+    t.match(decode(`millrace-metadata 1 sha256=${checksum}\n${changed}`), { ok: false });
+    t.match(decode(`millrace-metadata 3 sha256=${checksum}\n${body}`), { problem: /version is 3/ });
+    const encoded = encodeMetadataDocument({ revision: 9, nextProducerId: 0, topics: [] });
+    t.match(encoded.toString(), /^millrace-metadata 2 crc32c=[0-9a-f]{8}\n/);
+  },
+);
+
 t.test('every flipped bit and every cut of a document is found', async (t) => {
   const bytes = encodeMetadataDocument({ revision: 1, nextProducerId: 0, topics: [entry('a')] });
   let missed = 0;

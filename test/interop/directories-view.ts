@@ -4,8 +4,8 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { systemClock } from '#src/base/clock.js';
-import { systemRandom } from '#src/base/random.js';
 import { systemEnv } from '#src/file/env.js';
+import { systemRandom } from '#src/file/system-random.js';
 import { LogManager } from '#src/log/log-manager.js';
 import type { PartitionLog } from '#src/log/partition-log.js';
 import { defaultLogConfig } from '#src/log/topic-config.js';

@@ -1,6 +1,7 @@
 import { execFileSync } from 'node:child_process';
 import t from 'tap';
-import { seededRandom, systemRandom } from '#src/base/random.js';
+import { seededRandom } from '#src/base/random.js';
+import { systemRandom } from '#src/file/system-random.js';
 import { native } from '#src/native/binding.js';
 import { crc32c, crc32cPortable } from '#src/native/crc32c.js';
 import { mismatches } from './crc32c-check.js';

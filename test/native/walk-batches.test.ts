@@ -1,5 +1,6 @@
 import t from 'tap';
-import { type Random, seededRandom, systemRandom } from '#src/base/random.js';
+import { type Random, seededRandom } from '#src/base/random.js';
+import { systemRandom } from '#src/file/system-random.js';
 import { crc32cPortable } from '#src/native/crc32c.js';
 import { walkBatchesTwin } from '#src/record/batch-walk.js';
 import { addon, needsNative, unpooled } from './support.js';

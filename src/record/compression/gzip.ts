@@ -1,7 +1,7 @@
 /** gzip by node:zlib: one member written; several members, and anything after them, are read. */
 
-import { gunzipSync, gzipSync } from 'node:zlib';
 import { type Codec, corrupt, tooLarge } from './codec.js';
+import { zlib } from './zlib.js';
 
 /** Output grows by chunks of this size; the bound is checked after each. */
 const CHUNK_SIZE = 64 * 1024;
@@ -9,10 +9,10 @@ const CHUNK_SIZE = 64 * 1024;
 export const gzip: Codec = {
   id: 1,
   name: 'gzip',
-  compress: (bytes, { level } = {}) => gzipSync(bytes, level === undefined ? {} : { level }),
+  compress: (bytes, { level } = {}) => zlib().gzipSync(bytes, level === undefined ? {} : { level }),
   decompress(bytes, { sizeMax }) {
     try {
-      return gunzipSync(bytes, { chunkSize: CHUNK_SIZE, maxOutputLength: sizeMax });
+      return zlib().gunzipSync(bytes, { chunkSize: CHUNK_SIZE, maxOutputLength: sizeMax });
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code === 'ERR_BUFFER_TOO_LARGE') {
         throw tooLarge('gzip', sizeMax);

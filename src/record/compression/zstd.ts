@@ -5,8 +5,8 @@
  * and says nothing) and large windows.
  */
 
-import * as zlib from 'node:zlib';
 import { type Codec, corrupt, tooLarge } from './codec.js';
+import { zlib } from './zlib.js';
 import { zstdSizeBound } from './zstd-frame.js';
 import { compressWasm, decompressWasm } from './zstd-wasm.js';
 
@@ -25,13 +25,12 @@ const LEVEL_DEFAULT = 3;
 /** A streaming reader sets a whole window aside: up to 128 MiB at the word of a small frame. */
 const WINDOW_SIZE_MAX = 8 * 1024 * 1024;
 
-const { zstdCompressSync, zstdDecompressSync, constants } = zlib as unknown as ZlibZstd;
-
 export const zstd: Codec = {
   id: 4,
   name: 'zstd',
 
   compress(bytes, { level = LEVEL_DEFAULT } = {}) {
+    const { zstdCompressSync, constants } = zlib() as unknown as ZlibZstd;
     if (zstdCompressSync === undefined) return compressWasm(bytes, level);
     const levelParam = constants.ZSTD_c_compressionLevel ?? 100;
     return zstdCompressSync(bytes, { params: { [levelParam]: level } });
@@ -42,6 +41,7 @@ export const zstd: Codec = {
     const bound = zstdSizeBound(bytes);
     if (bound.known > sizeMax) throw tooLarge('zstd', sizeMax);
     const isPlain = bound.frameCount === 1 && bound.windowSize <= WINDOW_SIZE_MAX;
+    const { zstdDecompressSync } = zlib() as unknown as ZlibZstd;
     if (zstdDecompressSync === undefined || !isPlain) {
       return decompressWasm(bytes, bound.most, sizeMax);
     }
