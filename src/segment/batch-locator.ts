@@ -81,11 +81,28 @@ export class BatchLocator {
   find(relativeOffset: number): HeaderCursor | null {
     const { offsetIndex, baseOffset } = this.#source;
     const slot = offsetIndex.floor(relativeOffset);
+    const behind = this.#behindGap(slot, relativeOffset);
+    if (behind !== null) return behind;
     const cursor = slot < 0 ? this.#first() : this.atOffsetEntry(slot);
     while (cursor !== null && cursor.lastOffset - baseOffset < relativeOffset) {
       if (!this.advance(cursor)) return null;
     }
     return cursor;
+  }
+
+  /**
+   * A batch larger than an index interval has an entry, and so has the one behind it. So of two entries that
+   * one read does not reach from each other, the second is looked at first: one read, not two.
+   */
+  #behindGap(slot: number, relativeOffset: number): HeaderCursor | null {
+    const { offsetIndex, baseOffset } = this.#source;
+    const next = slot + 1;
+    if (slot < 0 || next >= offsetIndex.count || offsetIndex.keyAt(slot) === relativeOffset) {
+      return null;
+    }
+    const gap = offsetIndex.positionAt(next) - offsetIndex.positionAt(slot);
+    const cursor = gap > NEAR_WINDOW ? this.atOffsetEntry(next) : null;
+    return cursor !== null && cursor.baseOffset - baseOffset <= relativeOffset ? cursor : null;
   }
 
   /** A cursor at the batch of an offset index entry, if it is that batch. */

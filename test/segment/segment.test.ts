@@ -89,6 +89,32 @@ t.test('every offset is read from the batch that holds it, near the end and far'
   }
 });
 
+t.test('a large batch is found by one read, and none is missed among sizes', async (t) => {
+  const env = new FaultyEnv();
+  for (const sizes of [[20_000], [20_000, 10, 10], [10, 3000, 10, 10, 20_000], [3000, 9000]]) {
+    const dir = tempDir(t);
+    const made = Segment.create(segmentOptions(dir));
+    const positions: number[] = [];
+    for (let at = 0; at < 600; at++) {
+      positions.push(made.size);
+      made.append([batch(2 * at, 2, undefined, sizes[at % sizes.length])]);
+    }
+    made.seal();
+    made.close();
+    const segment = await open(dir, 0, { env, clean: true, nextBaseOffset: offset(1200) });
+    const wrong = positions.flatMap((position, at) =>
+      [2 * at, 2 * at + 1].filter((one) => segment.positionFor(one)?.position !== position),
+    );
+    t.same(wrong, [], `values of ${sizes.join(', ')}`);
+    if (sizes.length === 1) {
+      env.calls.length = 0;
+      for (const at of [154, 600, 601, 1190]) segment.positionFor(at);
+      t.equal(env.calls.filter((call) => /^pread.*log$/.test(call)).length, 4);
+    }
+    segment.close();
+  }
+});
+
 t.test('what was unloaded is not walked again, wherever its largest timestamp is', async (t) => {
   const dir = tempDir(t);
   const env = new FaultyEnv();
