@@ -3,7 +3,8 @@
  * in batches of 100, at equal durability. Ratios are to ours, so below 1 means slower than Millrace. On
  * a busy machine compare the CPU columns. Plain files hold no records: a floor, not a rival.
  *
- * A case that is read back says that too (readPerSecond), and what it takes on disk per payload byte.
+ * A case that is read back, twice, says that too (firstReadPerSecond, readPerSecond), and what it takes on disk per
+ * payload byte.
  */
 
 import { mkdtempSync, readdirSync, rmSync, statSync } from 'node:fs';
@@ -124,12 +125,15 @@ async function measure(
       cpuMicrosPerRecord: ((ownCpuSeconds() - cpuStart) * 1e6) / count,
     };
     if (load.read) {
-      const readCpuStart = ownCpuSeconds();
-      const readStartMs = performance.now();
-      const bytes = await store.read();
-      if (bytes !== count * load.size) throw new Error(`it gave back ${bytes} bytes`);
-      more['readPerSecond'] = (count * 1000) / (performance.now() - readStartMs);
-      more['readCpuMicros'] = ((ownCpuSeconds() - readCpuStart) * 1e6) / count;
+      // V8 has forgotten the code of whoever had no turn for a minute: the first pass is told apart.
+      for (const pass of ['firstRead', 'read']) {
+        const readCpuStart = ownCpuSeconds();
+        const readStartMs = performance.now();
+        const bytes = await store.read();
+        if (bytes !== count * load.size) throw new Error(`it gave back ${bytes} bytes`);
+        more[`${pass}PerSecond`] = (count * 1000) / (performance.now() - readStartMs);
+        more[`${pass}CpuMicros`] = ((ownCpuSeconds() - readCpuStart) * 1e6) / count;
+      }
     }
     await store.close();
     if (load.read) more['diskPerPayload'] = diskBytes(dir) / (count * load.size);
