@@ -11,6 +11,8 @@ import { native } from '../native/binding.js';
 const scratch = new Uint32Array(2);
 const scratchBytes = new Uint8Array(scratch.buffer);
 
+let crypto: typeof import('node:crypto') | null = null;
+
 export const systemRandom: Random = {
   below(bound) {
     fill(scratchBytes);
@@ -32,5 +34,3 @@ export function fillPortable(target: Uint8Array): Uint8Array {
   crypto ??= createRequire(import.meta.url)('node:crypto') as typeof import('node:crypto');
   return crypto.randomFillSync(target);
 }
-
-let crypto: typeof import('node:crypto') | null = null;

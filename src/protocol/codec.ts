@@ -101,7 +101,7 @@ function decodeMessage(
   position: number,
 ): unknown {
   if (!inRange(schema.versions, version)) {
-    throw new ProtocolError('a version of this message');
+    throw new ProtocolError(`${schema.name} has no version ${version}`);
   }
   const reader = new MessageReader(frame, position);
   return codecOf(schema, version).decode(reader);

@@ -210,6 +210,7 @@ t.test('tagged fields in a request header are skipped', (t) => {
 t.test('a version without schema is refused', (t) => {
   t.throws(() => decodeRequest(produce, 2, Buffer.alloc(99), 0), ProtocolError);
   t.throws(() => decodeRequest(fetch, 99, Buffer.alloc(99), 0), ProtocolError);
+  t.throws(() => decodeRequest(fetch, 99, Buffer.alloc(99), 0), { message: /has no version 99$/ });
   t.throws(() => encodeResponse(produce, 14, 1, { responses: [] }), { name: 'AssertionError' });
   t.end();
 });
