@@ -3,7 +3,8 @@
  * to us and to Apache Kafka.
  *
  * Both clients use more CPU than a broker does and share the machine with it: the rate is what is left of
- * two cores, the CPU a million records is what the broker costs. ProducerPerformance leaves its own
+ * two cores, the CPU a million records is what the broker costs. `discard` keeps nothing, so its rate is the
+ * limit of the client. ProducerPerformance leaves its own
  * warm-up out of its rate; the CPU counts it, per record.
  */
 
@@ -30,7 +31,7 @@ export const suite: Suite = {
   question:
     'How many records a second do stock producers get through, and what does the broker use?',
   parameters: {
-    rivals: rivalsParameter('kafka'),
+    rivals: rivalsParameter('kafka,discard'),
     megabytes: { default: '100', doc: 'of values that a run writes' },
     warm: { default: '20', doc: 'seconds of load on each broker before' },
   },

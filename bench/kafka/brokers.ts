@@ -6,6 +6,7 @@
  *     kafka-tuned   the same with the JVM settings that its operations page recommends
  *     kfake         franz-go's in-memory Kafka: keeps nothing, so a floor for protocol work, not a log
  *     mock          librdkafka's mock cluster, likewise
+ *     discard       ours, which answers a produce request and throws it away: the limit of the producers
  *
  * All keep their defaults but for what one node needs (replication factors of internal topics) and for a
  * session that survives being suspended.
@@ -19,9 +20,10 @@ import { join } from 'node:path';
 import { Millrace } from '../harness/millrace.js';
 import { cpuSecondsCoarse, peakRssMib, rssMib } from '../harness/processes.js';
 import { createTopic, deleteTopic, isReady, until } from './admin.js';
+import { startDiscardBroker } from './discard-broker.js';
 import { classPath, kfakePath, log4jOptions, missing, mockPath } from './paths.js';
 
-export const BROKERS = ['millrace', 'kafka', 'kafka-tuned', 'kfake', 'mock'] as const;
+export const BROKERS = ['millrace', 'kafka', 'kafka-tuned', 'kfake', 'mock', 'discard'] as const;
 export type BrokerName = (typeof BROKERS)[number];
 
 /** As kafka-server-start.sh and kafka-run-class.sh of 4.2 have them. */
@@ -63,7 +65,7 @@ export interface Broker {
 }
 
 export function brokerMissing(name: BrokerName): string | null {
-  if (name === 'millrace') return null;
+  if (name === 'millrace' || name === 'discard') return null;
   return missing(name === 'kafka-tuned' ? 'kafka' : name);
 }
 
@@ -79,6 +81,10 @@ export async function startBroker(name: BrokerName, dir: string): Promise<Broker
     const child = prepared.start();
     await ready(child, prepared.port);
     return running(name, child.pid as number, prepared.port, data, () => end(child));
+  }
+  if (name === 'discard') {
+    const { child, port } = await startDiscardBroker(data);
+    return running(name, child.pid as number, port, data, () => end(child));
   }
   return startInMemory(name);
 }
