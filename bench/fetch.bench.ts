@@ -2,27 +2,22 @@
  * Bulk fetch: 1 MiB a request over the Kafka protocol, against an epoll loop in C that sends the same
  * segment file by sendfile(2) without a protocol, with the same client and congestion control.
  *
- * The client of `trunc` throws bytes away in the kernel, so that the server is the limit; that of `copy`
+ * "Node sendfile" does what the C loop does in Node with the addon: what is missing to C there, no broker
+ * in Node can have. The client of `trunc` throws bytes away in the kernel, so that the server is the limit; that of `copy`
  * reads them. CPU is that of the server alone.
  */
 
-import { type ChildProcess, fork } from 'node:child_process';
-import { once } from 'node:events';
-import { createReadStream } from 'node:fs';
-import { createServer, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { native } from '#src/native/binding.js';
 import { batchOfSize, type FilledLog, fetchLog, fillLog } from './harness/broker-log.js';
 import { type ClientResult, CServer, runC } from './harness/c-programs.js';
 import { Millrace } from './harness/millrace.js';
+import { NodeServer } from './harness/node-servers.js';
 import { logFiles, warmFile } from './harness/page-cache.js';
 import { cpuSeconds, rssMib } from './harness/processes.js';
 import type { Case, OpenSuite, Suite } from './harness/suite.js';
 
 const BATCHES_PER_FETCH = 16;
-const SERVE_PIPE = 'serve-pipe';
-
-if (process.argv[2] === SERVE_PIPE) servePipe(process.argv[3] ?? '');
 
 interface Server {
   readonly pid: number;
@@ -83,7 +78,8 @@ export const suite: Suite = {
     const [segment = ''] = logFiles(dirs.addon).filter((path) => path.includes('bulk-0'));
     const [copied = ''] = logFiles(dirs.portable).filter((path) => path.includes('bulk-0'));
     const plain = await CServer.start('file_server', { file: segment });
-    const pipe = await startPipe(segment);
+    const pipe = await NodeServer.start('pipe', segment);
+    const bare = native === null ? null : await NodeServer.start('file', segment);
     const depth = context.number('depth');
     const passes = context.number('passes');
 
@@ -115,6 +111,10 @@ export const suite: Suite = {
       cases.push(
         measured(baseline, plain, segment, () => runC('fetch_client', { ...words, ...sizes })),
       );
+      if (bare !== null) {
+        const fetch = () => runC('fetch_client', { ...words, ...sizes, port: bare.port });
+        cases.push({ ...measured(`Node sendfile, ${kind}`, bare, segment, fetch), baseline });
+      }
       const load = { requests: passes * requests, batchesEach: BATCHES_PER_FETCH, depth, kind };
       const brokers: [string, Millrace, string][] = [
         [`millrace, ${kind}`, ours, segment],
@@ -138,36 +138,9 @@ export const suite: Suite = {
         await ours.stop();
         await portable.stop();
         await plain.stop();
-        pipe.child.disconnect();
-        await once(pipe.child, 'exit');
+        await pipe.stop();
+        await bare?.stop();
       },
     };
   },
 };
-
-async function startPipe(path: string): Promise<Server & { child: ChildProcess }> {
-  const child = fork(import.meta.filename, [SERVE_PIPE, path]);
-  const [port] = (await once(child, 'message')) as [number];
-  return { child, pid: child.pid as number, port };
-}
-
-/** What one writes without any of this; but the congestion control is made the same. */
-function servePipe(path: string): void {
-  const server = createServer((socket: Socket) => {
-    socket.on('error', () => {});
-    socket.once('data', (request: Buffer) => {
-      const length = request.readUInt32BE(12);
-      const head = Buffer.alloc(4);
-      head.writeUInt32BE(length);
-      socket.write(head);
-      createReadStream(path, { end: length - 1 }).pipe(socket);
-    });
-  });
-  server.listen(0, '127.0.0.1', () => {
-    const { fd } = (server as unknown as { _handle: { fd: number } })._handle;
-    native?.setCongestion(fd, 'cubic');
-    const address = server.address();
-    process.send?.(typeof address === 'object' && address !== null ? address.port : 0);
-  });
-  process.once('disconnect', () => process.exit(0));
-}

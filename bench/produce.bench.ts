@@ -1,16 +1,18 @@
 /**
  * Produce with acks=1: received, checked, appended, answered; against C that receives, takes the CRC
  * and writes. `stream` is C without frames and answers (one CRC and one pwrite for each full MiB),
- * `frames` with a CRC, a pwrite and an answer for each. The client sends requests that were encoded
+ * `frames` with a CRC, a pwrite and an answer for each, and "Node frames" the same in Node with the addon. The client sends requests that were encoded
  * beforehand. Every log is new for every run: both pay for fresh blocks.
  */
 
 import { readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { native } from '#src/native/binding.js';
 import { batchOfSize, writeProduceFrames } from './harness/broker-log.js';
 import { CServer, runC } from './harness/c-programs.js';
 import { Millrace } from './harness/millrace.js';
+import { NodeServer } from './harness/node-servers.js';
 import { warmMemory } from './harness/page-cache.js';
 import { cpuSeconds, rssMib } from './harness/processes.js';
 import type { Case, Measurement, OpenSuite, Suite } from './harness/suite.js';
@@ -41,6 +43,8 @@ export const suite: Suite = {
       stream: await CServer.start('sink', { file: sinkFile, mode: 'stream' }),
       frames: await CServer.start('sink', { file: sinkFile, mode: 'frames' }),
     };
+    const bareFile = join(context.dir, 'bare');
+    const bare = native === null ? null : await NodeServer.start('frames', bareFile);
     const cases: Case[] = [];
     let topics = 0;
     for (const [label, size] of Object.entries(SIZES)) {
@@ -48,7 +52,7 @@ export const suite: Suite = {
       const requests = Math.floor((context.number('mib') << 20) / size);
       const depth = Math.ceil(context.number('depth') / (size > 1 << 16 ? 4 : 1));
       const load = async (
-        server: Millrace | CServer,
+        server: Millrace | CServer | NodeServer,
         words: Readonly<Record<string, string | number>>,
       ): Promise<Measurement> => {
         warmMemory(context.dir, requests * size);
@@ -75,6 +79,14 @@ export const suite: Suite = {
           ...{ name: `C frames, ${label}`, ...shape, baseline },
           run: () => load(sinks.frames, { file }),
         },
+        ...(bare === null
+          ? []
+          : [
+              {
+                ...{ name: `Node frames, ${label}`, ...shape, baseline },
+                run: () => load(bare, { file }),
+              },
+            ]),
         {
           ...{ name: `millrace, ${label}`, ...shape, baseline },
           async run() {
@@ -97,6 +109,7 @@ export const suite: Suite = {
         await broker.stop();
         await sinks.stream.stop();
         await sinks.frames.stop();
+        await bare?.stop();
       },
     };
   },

@@ -1,14 +1,16 @@
 /**
  * Small fetches, one batch of 4 KiB each: the broker against an epoll loop in C that answers 4 KiB from
  * memory with one send and speaks no protocol; and one that sends them from a file, by sendfile(2)
- * behind a head. One request in flight on each of 16 connections, and 16 in flight on each of 4. The
+ * behind a head; and a loop in Node that answers from memory, without a protocol too. One request in flight on each of 16 connections, and 16 in flight on each of 4. The
  * client is the same program, and is half the work of the machine.
  */
 
 import { join } from 'node:path';
+import { native } from '#src/native/binding.js';
 import { fetchLog, fillLog, makeBatch } from './harness/broker-log.js';
 import { type ClientResult, CServer, runC } from './harness/c-programs.js';
 import { Millrace } from './harness/millrace.js';
+import { NodeServer } from './harness/node-servers.js';
 import { logFiles, warmLogs } from './harness/page-cache.js';
 import { cpuSeconds, rssMib } from './harness/processes.js';
 import type { Case, OpenSuite, Suite } from './harness/suite.js';
@@ -35,11 +37,12 @@ export const suite: Suite = {
     const plain = await CServer.start('file_server', { memory: batch.bytes.length });
     const [file = ''] = logFiles(dataDir).filter((path) => path.includes('small-0'));
     const files = await CServer.start('file_server', { file });
+    const bare = native === null ? null : await NodeServer.start('memory', batch.bytes.length);
     const requests = context.number('requests');
 
     const measured = (
       name: string,
-      server: Millrace | CServer,
+      server: Millrace | CServer | NodeServer,
       fetch: () => Promise<ClientResult>,
     ): Case => ({
       ...{ name, unit: 'requests/s', better: 'higher' },
@@ -73,6 +76,16 @@ export const suite: Suite = {
           ),
           baseline,
         },
+        ...(bare === null
+          ? []
+          : [
+              {
+                ...measured(`Node, ${label}`, bare, () =>
+                  runC('fetch_client', { ...words, ...load, port: bare.port }),
+                ),
+                baseline,
+              },
+            ]),
         { ...measured(`millrace, ${label}`, broker, own), baseline },
       ];
     });
@@ -82,6 +95,7 @@ export const suite: Suite = {
         await broker.stop();
         await plain.stop();
         await files.stop();
+        await bare?.stop();
       },
     };
   },
